@@ -1,0 +1,1 @@
+//! Connect, authenticate, move messages, back off, again.

@@ -1,0 +1,1 @@
+//! The workload's certificate: obtained with its token, renewed before it ends.
