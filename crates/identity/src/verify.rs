@@ -5,6 +5,9 @@
 //! known; the chain leads to an anchor of that domain, is valid now and meant for this side
 //! (webpki); and the identity is the expected one (outbound) or any of a known domain (inbound, where
 //! policy decides later). Invariant: `WrongIdentity::presented` has passed the chain check.
+//!
+//! A purpose that a certificate names is binding, one that it does not name is not asked for: webpki
+//! asks of every certificate in the chain, and issuers made elsewhere seldom name any.
 
 use std::sync::Arc;
 
@@ -20,11 +23,6 @@ use crate::provider::provider;
 use crate::refusal::Refusal;
 use crate::store::ClientAuth;
 use crate::trust::TrustRoots;
-
-/// id-kp-serverAuth, 1.3.6.1.5.5.7.3.1.
-const EKU_SERVER_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 1];
-/// id-kp-clientAuth, 1.3.6.1.5.5.7.3.2.
-const EKU_CLIENT_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 2];
 
 /// Verifies the server that we dialled.
 #[derive(Debug)]
@@ -127,7 +125,7 @@ impl ServerCertVerifier for ServerVerifier {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let usage = KeyUsage::required(EKU_SERVER_AUTH);
+        let usage = KeyUsage::server_auth();
         let presented = check_chain(&self.roots, end_entity, intermediates, now, usage)?;
         if presented != self.expected {
             return Err(Refusal::WrongIdentity {
@@ -178,7 +176,7 @@ impl ClientCertVerifier for ClientVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        let usage = KeyUsage::required(EKU_CLIENT_AUTH);
+        let usage = KeyUsage::client_auth();
         check_chain(&self.roots, end_entity, intermediates, now, usage)?;
         Ok(ClientCertVerified::assertion())
     }
@@ -205,3 +203,6 @@ impl ClientCertVerifier for ClientVerifier {
         algorithms().supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests;
