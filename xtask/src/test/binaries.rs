@@ -149,7 +149,7 @@ fn run_one(
 ) {
     let clock = Clock::start();
     println!("-- {} {name}", tier.name());
-    let (outcome, fault) = match observe(command, limit) {
+    let (outcome, fault) = match observe(command, limit, |line| println!("{line}")) {
         Ok(seen) => seen,
         Err(error) => (Outcome::default(), Some(format!("{error:#}"))),
     };

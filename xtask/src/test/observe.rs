@@ -20,8 +20,12 @@ const AFTERLIFE: Duration = Duration::from_secs(10);
 /// How often a silent program is asked whether it still runs.
 const TICK: Duration = Duration::from_millis(200);
 
-/// The outcome, and what went wrong beside failing tests.
-pub(super) fn observe(command: &mut Command, limit: Duration) -> Result<(Outcome, Option<String>)> {
+/// The outcome, and what went wrong beside failing tests; `echo` gets the lines that matter.
+pub(super) fn observe(
+    command: &mut Command,
+    limit: Duration,
+    mut echo: impl FnMut(&str),
+) -> Result<(Outcome, Option<String>)> {
     let clock = Clock::start();
     let mut child = command
         .stdout(Stdio::piped())
@@ -36,7 +40,7 @@ pub(super) fn observe(command: &mut Command, limit: Duration) -> Result<(Outcome
         match lines.recv_timeout(TICK) {
             Ok(line) => {
                 if reader.line(&line) == Echo::Print {
-                    println!("{line}");
+                    echo(&line);
                 }
             }
             Err(mpsc::RecvTimeoutError::Disconnected) => break,
@@ -109,18 +113,22 @@ mod tests {
 
     #[test]
     fn a_program_that_hangs_is_ended_and_fails() {
-        let (_, fault) =
-            observe(&mut shell("exec sleep 600"), Duration::from_millis(100)).expect("it starts");
+        let (_, fault) = observe(
+            &mut shell("exec sleep 600"),
+            Duration::from_millis(100),
+            |_| {},
+        )
+        .expect("it starts");
         assert!(fault.is_some_and(|fault| fault.contains("did not end")));
     }
 
     #[test]
     fn a_program_that_dies_without_a_report_fails() {
         let limit = Duration::from_secs(60);
-        let (_, fault) = observe(&mut shell("exit 3"), limit).expect("it starts");
+        let (_, fault) = observe(&mut shell("exit 3"), limit, |_| {}).expect("it starts");
         assert!(fault.is_some());
-        let ok = "echo 'test result: ok. 2 passed; 0 failed; 0 ignored'";
-        let (outcome, fault) = observe(&mut shell(ok), limit).expect("it starts");
+        let ok = "echo 'test result: ok. 2 passed; 0 failed; 0 ignored; 0 filtered out'";
+        let (outcome, fault) = observe(&mut shell(ok), limit, |_| {}).expect("it starts");
         assert_eq!((outcome.passed, fault), (2, None));
     }
 }
