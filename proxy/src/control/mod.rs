@@ -2,10 +2,12 @@
 //!
 //! | module | its part |
 //! |---|---|
+//! | [`link`] | an authenticated channel |
 //! | [`session`] | what is said on one stream, sans-IO |
 //! | [`apply`] | a batch becomes the next snapshot |
-//! | [`stream`] | connect, authenticate, move messages, back off, again |
+//! | [`stream`] | move messages, back off, again |
 
 pub mod apply;
+pub mod link;
 pub mod session;
 pub mod stream;
