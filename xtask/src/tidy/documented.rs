@@ -37,6 +37,7 @@ pub(super) fn check(repo: &Repo) -> Vec<Finding> {
         &codes(repo),
         &code_headings(repo),
     ));
+    findings.extend(statuses(repo));
     findings
 }
 
@@ -172,6 +173,40 @@ fn code_headings(repo: &Repo) -> Places {
     places
 }
 
+/// The line under a code's heading begins with the HTTP status that the code's table says.
+fn statuses(repo: &Repo) -> Vec<Finding> {
+    let page: Vec<&str> = repo.text(ERRORS).unwrap_or_default().lines().collect();
+    let headings = code_headings(repo);
+    let mut findings = Vec::new();
+    for (code, (path, line)) in codes(repo) {
+        let table = repo
+            .text(&path)
+            .unwrap_or_default()
+            .lines()
+            .skip(line)
+            .take(3);
+        let Some(status) = table
+            .filter_map(|line| line.trim().strip_prefix("status: "))
+            .next()
+        else {
+            continue;
+        };
+        let status = status.trim_end_matches(',');
+        let Some((_, heading)) = headings.get(&code) else {
+            continue;
+        };
+        let under = page.iter().skip(*heading).find(|line| !line.is_empty());
+        let words = under.map(|line| line.split_whitespace().take(2).collect::<Vec<_>>());
+        if words.is_none_or(|words| words != ["HTTP", status]) {
+            let message = format!(
+                "{code} is HTTP {status}, which the line under its heading does not begin with"
+            );
+            findings.push(Finding::at(ERRORS, *heading, message));
+        }
+    }
+    findings
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,6 +253,22 @@ mod tests {
         check_files(&[code, (ERRORS, "## `no-route`\n\ntext")], 0);
         check_files(&[code, (ERRORS, "# Errors")], 1);
         check_files(&[(ERRORS, "## `gone`")], 1);
+    }
+
+    #[test]
+    fn a_codes_status_is_the_tables() {
+        let code = (
+            "proxy/src/respond.rs",
+            "Row {\n    code: \"no-route\",\n    status: 404,\n}",
+        );
+        check_files(
+            &[code, (ERRORS, "## `no-route`\n\nHTTP 404 · flag `NR`\n")],
+            0,
+        );
+        check_files(
+            &[code, (ERRORS, "## `no-route`\n\nHTTP 503 · flag `NR`\n")],
+            1,
+        );
     }
 
     #[test]
