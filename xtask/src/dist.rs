@@ -29,6 +29,12 @@ const BINARIES: &[&str] = &["weft-proxy", "weft-controller", "weft-init", "weft"
 
 /// Builds and prints each path and size.
 pub(crate) fn run(settings: &Settings) -> Result<ExitCode> {
+    build(settings)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds and prints each path and size.
+pub(crate) fn build(settings: &Settings) -> Result<()> {
     for packages in BUILDS {
         let mut command = cargo::cargo(
             settings,
@@ -54,7 +60,7 @@ pub(crate) fn run(settings: &Settings) -> Result<ExitCode> {
             .len();
         println!("{:>6.1} MB  {}", bytes as f64 / 1e6, path.display());
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Where the built binaries lie.

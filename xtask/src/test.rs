@@ -68,6 +68,9 @@ pub(crate) fn run(settings: &Settings, options: &Options) -> Result<ExitCode> {
     if options.filter.is_none() {
         checks(settings, &tools, &mut tally);
     }
+    if options.length == Length::Long {
+        tally.stage("dist", stage::run("dist", || crate::dist::build(settings)));
+    }
     binaries::run(settings, options, &tools, &mut tally)?;
     if options.filter.is_none() {
         tally.stage(

@@ -10,6 +10,7 @@ mod edges;
 mod features;
 mod headers;
 mod homes;
+mod manifests;
 mod repo;
 mod source;
 mod words;
@@ -27,6 +28,7 @@ type Rule = (&'static str, fn(&Repo) -> Vec<Finding>);
 
 const RULES: &[Rule] = &[
     ("edges", edges::check),
+    ("manifests", manifests::check),
     ("confine", confine::check),
     ("headers", headers::check),
     ("homes", homes::check),

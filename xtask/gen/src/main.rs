@@ -6,11 +6,15 @@
 
 use std::collections::BTreeMap;
 
-fn main() -> Result<(), serde_json::Error> {
-    serde_json::to_writer(std::io::stdout().lock(), &files())
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    serde_json::to_writer(std::io::stdout().lock(), &files()?)?;
+    Ok(())
 }
 
 /// Every generated file: its path from the root of the tree, and its text.
-fn files() -> BTreeMap<String, String> {
-    BTreeMap::new()
+fn files() -> Result<BTreeMap<String, String>, weft_crds::yaml::WriteError> {
+    Ok(weft_crds::yaml::files()?
+        .into_iter()
+        .map(|(name, text)| (format!("crds/yaml/{name}"), text))
+        .collect())
 }

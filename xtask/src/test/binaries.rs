@@ -130,7 +130,10 @@ fn command(
         command.arg("--test-threads=1");
     }
     if options.length == Length::Long {
-        command.arg("--include-ignored").env("WEFT_LONG", "1");
+        command
+            .arg("--include-ignored")
+            .env("WEFT_LONG", "1")
+            .env("WEFT_DIST_DIR", crate::dist::folder(settings));
     }
     if let Some(filter) = &options.filter {
         command.arg(filter);

@@ -84,8 +84,8 @@ const HOMES: &[(&[&str], &[&str], &str)] = &[
             "tonic-prost-build",
             "protox",
         ],
-        &["weft-api", "weft-shop"],
-        "wire messages stop at weft-api",
+        &["weft-api", "weft-shop", "weft-testkit"],
+        "wire messages stop at weft-api (the shop and the test backends have protocols of their own)",
     ),
     (
         &[

@@ -133,17 +133,17 @@ pub(super) struct Repo {
 impl Repo {
     /// Reads every text file that git knows or would add, and cargo's view of the members.
     pub(super) fn load(settings: &Settings) -> Result<Self> {
-        let git = Path::new("git");
-        let mut list = cargo::program(
-            git,
-            &[
-                "ls-files",
-                "--cached",
-                "--others",
-                "--exclude-standard",
-                "-z",
-            ],
-        );
+        // The tree may belong to another user, as it does in many CI systems.
+        let words = [
+            "-c",
+            "safe.directory=*",
+            "ls-files",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+            "-z",
+        ];
+        let mut list = cargo::program(Path::new("git"), &words);
         let listed =
             cargo::output(list.current_dir(&settings.root)).context("listing the tree's files")?;
         let mut files = Vec::new();
