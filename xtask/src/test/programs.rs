@@ -16,7 +16,7 @@ use crate::config::Settings;
 
 use super::tally::Tier;
 
-/// The package whose test programs are sorted into tiers by their folder.
+/// The package in the folder `tests/`.
 const E2E_PACKAGE: &str = "weft-e2e";
 
 /// A test program as cargo built it.
@@ -94,7 +94,6 @@ struct Message {
 struct Target {
     name: String,
     kind: Vec<String>,
-    src_path: PathBuf,
 }
 
 #[derive(Deserialize)]
@@ -116,7 +115,7 @@ fn test_program(line: &str) -> Option<TestProgram> {
         } else {
             Turn::Any
         },
-        tier: tier(&package_name, &package, &target),
+        tier: tier(&target),
         name: format!("{package_name}/{}", target.name),
         executable,
         package,
@@ -134,23 +133,11 @@ fn package_name(package: &Path) -> String {
     }
 }
 
-/// A test target of a crate is direct, a library's or binary's own tests are unit; the
-/// end-to-end package says by folder.
-fn tier(package_name: &str, package: &Path, target: &Target) -> Tier {
-    if !target.kind.iter().any(|kind| kind == "test") {
-        return Tier::Unit;
-    }
-    if package_name != E2E_PACKAGE {
-        return Tier::Direct;
-    }
-    let inside = target
-        .src_path
-        .strip_prefix(package)
-        .unwrap_or(&target.src_path);
-    if inside.starts_with("direct") {
-        Tier::Direct
-    } else {
-        Tier::E2e
+/// A test target is direct; a library's or binary's own tests are unit.
+fn tier(target: &Target) -> Tier {
+    match target.kind.iter().any(|kind| kind == "test") {
+        true => Tier::Direct,
+        false => Tier::Unit,
     }
 }
 
@@ -203,7 +190,7 @@ mod tests {
             "alone_timeouts",
             "test",
             "e2e/alone_timeouts.rs",
-            Tier::E2e,
+            Tier::Direct,
             Turn::Alone,
         );
     }

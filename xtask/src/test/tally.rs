@@ -11,14 +11,12 @@ use super::libtest::Outcome;
 pub(super) enum Tier {
     /// Beside the code, without a socket; doc tests too.
     Unit,
-    /// Real sockets and peers within one process.
+    /// Real sockets and real peers, in one process or as real processes on loopback.
     Direct,
-    /// The real binaries as processes.
-    E2e,
 }
 
 /// Every tier, each of which must run at least one test.
-const TIERS: &[Tier] = &[Tier::Unit];
+const TIERS: &[Tier] = &[Tier::Unit, Tier::Direct];
 
 impl Tier {
     /// The name used in `WEFT_REQUIRE` and in output.
@@ -26,7 +24,6 @@ impl Tier {
         match self {
             Self::Unit => "unit",
             Self::Direct => "direct",
-            Self::E2e => "e2e",
         }
     }
 }
@@ -152,7 +149,12 @@ mod tests {
         let mut tally = Tally::default();
         let optional = Require::Only(Vec::new());
         tally.add(Tier::Unit, "a", &outcome(3, 0, &[]), &optional);
-        tally.add(Tier::E2e, "b", &outcome(2, 1, &["t: no h2load"]), &optional);
+        tally.add(
+            Tier::Direct,
+            "b",
+            &outcome(2, 1, &["t: no h2load"]),
+            &optional,
+        );
         assert_eq!(tally.last_line(), "4 passed, 1 failed");
         assert_eq!(tally.skips.len(), 1);
     }
@@ -161,7 +163,7 @@ mod tests {
     fn a_skip_in_a_required_tier_fails() {
         let mut tally = Tally::default();
         tally.add(
-            Tier::E2e,
+            Tier::Direct,
             "b",
             &outcome(1, 0, &["t: no h2load"]),
             &Require::All,
