@@ -1,0 +1,3 @@
+//! How the gate speaks to its tests.
+
+pub(crate) mod env;
