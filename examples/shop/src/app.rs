@@ -212,13 +212,11 @@ fn classify<T: DeserializeOwned>(
                 Fault::UpstreamFailed(to, format!("a reply that makes no sense: {why}"))
             });
     }
-    let detail = json
-        .as_ref()
-        .and_then(|json| json.get("detail"))
-        .and_then(|text| text.as_str());
-    let words = match detail {
-        Some(detail) => detail.to_owned(),
-        None => String::from_utf8_lossy(body)
+    let text = |key| json.as_ref().and_then(|json| json.get(key)?.as_str());
+    let words = match (text("upstream"), text("detail")) {
+        (Some(culprit), Some(detail)) => format!("{culprit}: {detail}"),
+        (None, Some(detail)) => detail.to_owned(),
+        (_, None) => String::from_utf8_lossy(body)
             .chars()
             .take(MAX_QUOTE)
             .collect(),
@@ -297,6 +295,12 @@ mod tests {
             true,
             "{}",
             "502 upstream_failed answered 500 Internal Server Error: {}",
+        );
+        check(
+            502,
+            true,
+            r#"{"upstream":"user-service","detail":"no reply"}"#,
+            "502 upstream_failed answered 502 Bad Gateway: user-service: no reply",
         );
         check(
             504,

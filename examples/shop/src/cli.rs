@@ -124,6 +124,8 @@ pub fn run_from_args(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     start_log();
     let result = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        // For look-ups of names, the only blocking work.
+        .max_blocking_threads(2)
         .build()
         .map_err(CliError::Start)
         .and_then(|runtime| runtime.block_on(run(command)));

@@ -114,7 +114,7 @@ fn check_deployment(name: &str, version: &str, replicas: u64, deployment: &Value
         .map(|entry| {
             (
                 entry["name"].as_str().unwrap(),
-                entry["value"].as_str().unwrap(),
+                entry["value"].as_str().unwrap_or_default(),
             )
         })
         .collect();
