@@ -34,6 +34,7 @@ cargo xtask COMMAND
   test [--long] [FILTER]    everything, as the README and CI run it; the last line is
                             `N passed, N failed`. --long runs the full figures (about an hour).
                             With FILTER only the tests whose name contains it, and no static check
+  bench [FILTER]            nanoseconds and allocations of each decision of a request
   dist                      the binaries that ship: fat LTO, jemalloc, static; prints their sizes
 
 Built files and tools go to $WEFT_CACHE (default ~/.cache/weft), so that a second clone starts
@@ -66,6 +67,8 @@ fn dispatch() -> Result<ExitCode> {
             Some(options) => test::run(&settings, &options),
             None => Ok(usage()),
         },
+        ("bench", []) => bench(&settings, None),
+        ("bench", [filter]) => bench(&settings, Some(filter)),
         ("dist", []) => dist::run(&settings),
         ("help" | "--help" | "-h", _) => {
             print!("{HELP}");
@@ -73,6 +76,16 @@ fn dispatch() -> Result<ExitCode> {
         }
         _ => Ok(usage()),
     }
+}
+
+/// Runs the micro benchmarks; figures are for people to compare and nothing is asserted.
+fn bench(settings: &Settings, filter: Option<&str>) -> Result<ExitCode> {
+    let mut command = cargo::cargo(settings, &["bench", "--quiet", "--package", "weft-bench"]);
+    if let Some(filter) = filter {
+        command.args(["--", filter]);
+    }
+    cargo::run(&mut command)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The exit code of a command line that could not be understood is that of sysexits' EX_USAGE.
