@@ -2,7 +2,7 @@
 //!
 //! X25519MLKEM768 costs about 1.1 KB each way per handshake, once per pooled connection, and keeps
 //! what is recorded today from being read by a later quantum computer. AES-128-GCM is the fastest
-//! suite with AES instructions; ChaCha20 is there for machines without them.
+//! suite with AES instructions; ChaCha20 is there for a peer that offers nothing else.
 
 use std::sync::{Arc, OnceLock};
 

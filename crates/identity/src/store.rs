@@ -299,6 +299,8 @@ fn build_server(
             leaf.certified(),
         ))));
     config.alpn_protocols = alpn_protocols(alpn);
+    // Our order of suites holds also for a client with another one.
+    config.ignore_client_order = true;
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.max_early_data_size = 0;

@@ -54,6 +54,18 @@ impl TestCa {
         }
     }
 
+    /// An authority as it was stored, for example that of a running mesh.
+    pub fn load(chain: &str, key: &str) -> Self {
+        let pem = CaPem {
+            chain: chain.to_owned(),
+            key: key.to_owned(),
+        };
+        let ca = Ca::from_pem(&TrustDomain::default(), &pem);
+        Self {
+            ca: ca.expect("a stored authority can be read"),
+        }
+    }
+
     /// The authority itself.
     pub fn ca(&self) -> &Ca {
         &self.ca

@@ -6,7 +6,7 @@
 )]
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -221,7 +221,6 @@ async fn openssl_without_what_we_ask_for_is_refused() {
 /// `openssl s_server` that serves one page.
 async fn s_server(files: &Files) -> (Process, SocketAddr) {
     let addr = SocketAddr::new(weft_testkit::ANY_PORT.ip(), free_port());
-    let file = |name: &str| -> PathBuf { Path::new(name).to_owned() };
     let mut command = openssl(&["s_server", "-accept", &addr.to_string(), "-www"]);
     command.args(["-alpn", "weft-h2/1", "-Verify", "3", "-verify_return_error"]);
     for (option, name) in [
@@ -231,9 +230,6 @@ async fn s_server(files: &Files) -> (Process, SocketAddr) {
     ] {
         command.arg(option).arg(files.path(name));
     }
-    command
-        .current_dir(files.dir.path())
-        .env("OPENSSL_CONF", file("/dev/null"));
     let process = Process::spawn("openssl s_server", &mut command);
     eventually(SOON, "openssl s_server to listen", || {
         TcpStream::connect(addr)
@@ -253,7 +249,8 @@ async fn openssl_as_a_server_is_who_it_is() {
         let config = store
             .client_config(&id("production", expected), Alpn::MeshH2)
             .unwrap();
-        connect(config, TcpStream::connect(addr).await.unwrap()).await
+        let dialling = connect(config, TcpStream::connect(addr).await.unwrap());
+        tokio::time::timeout(SOON, dialling).await.unwrap()
     };
     let mut dialled = dial("server").await.unwrap();
     assert_eq!(dialled.peer.id, id("production", "server"));
@@ -266,6 +263,8 @@ async fn openssl_as_a_server_is_who_it_is() {
     // s_server closes without a close_notify.
     let _ = dialled.stream.read_to_string(&mut page).await;
     assert!(page.contains("TLSv1.3"), "{page}");
+    // s_server serves one connection after the other.
+    drop(dialled);
 
     let wrong = dial("other").await.map(|dialled| dialled.peer);
     assert_eq!(
