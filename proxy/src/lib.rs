@@ -18,11 +18,13 @@
 pub mod accept;
 pub mod app;
 pub mod balance;
+pub mod body;
 pub mod config;
 pub mod connect;
 pub mod control;
 pub mod detect;
 pub mod error;
+pub mod headers;
 pub mod identity;
 pub mod inbound;
 pub mod observe;
@@ -30,6 +32,7 @@ pub mod outbound;
 pub mod policy;
 pub mod respond;
 pub mod route;
+pub mod shard;
 pub mod tables;
 
 pub use app::main_from_env;
