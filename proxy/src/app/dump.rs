@@ -5,8 +5,12 @@ use serde::Serialize;
 use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 use weft_identity::store::IdentityStore;
 use weft_model::{
-    cluster::Cluster, endpoint::Endpoints, inbound::InboundPolicy, resource::{ResourceName, Version},
-    route::OutboundPolicy, workload::WorkloadConfig,
+    cluster::Cluster,
+    endpoint::Endpoints,
+    inbound::InboundPolicy,
+    resource::{ResourceName, Version},
+    route::OutboundPolicy,
+    workload::WorkloadConfig,
 };
 
 #[derive(Serialize)]
@@ -45,20 +49,29 @@ pub(super) fn config(snapshot: &Snapshot, identity: &IdentityStore) -> String {
         Answer::Other => "known".to_owned(),
         Answer::NotFound => "not in the mesh: passed through".to_owned(),
     };
-    let names = snapshot.names.iter().map(|(name, entry)| (describe(name), meaning(&entry.answer)));
+    let names = snapshot
+        .names
+        .iter()
+        .map(|(name, entry)| (describe(name), meaning(&entry.answer)));
     let mut dump = Dump {
         workload: snapshot.workload.clone(),
         certificate,
         names: names.collect(),
         outbound: snapshot.outbound.values().cloned().collect(),
-        clusters: snapshot.clusters.values().map(|handle| handle.cluster.clone()).collect(),
+        clusters: snapshot
+            .clusters
+            .values()
+            .map(|handle| handle.cluster.clone())
+            .collect(),
         endpoints: snapshot.endpoints.values().cloned().collect(),
         inbound: snapshot.inbound.values().cloned().collect(),
         versions: snapshot.versions.clone(),
     };
-    dump.outbound.sort_by(|a, b| (&a.host, a.port).cmp(&(&b.host, b.port)));
+    dump.outbound
+        .sort_by(|a, b| (&a.host, a.port).cmp(&(&b.host, b.port)));
     dump.clusters.sort_by(|a, b| a.name.cmp(&b.name));
-    dump.endpoints.sort_by(|a, b| (&a.host, a.port).cmp(&(&b.host, b.port)));
+    dump.endpoints
+        .sort_by(|a, b| (&a.host, a.port).cmp(&(&b.host, b.port)));
     dump.inbound.sort_by_key(|policy| policy.port);
     // Only maps with string keys and plain values: this cannot fail, and an empty page would say so.
     serde_json::to_string_pretty(&dump).unwrap_or_default()

@@ -11,11 +11,7 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use std::{net::SocketAddr, sync::Arc};
-use weft_runtime::{
-    drain::DrainWatch,
-    shard::ShardIndex,
-    task::Tasks,
-};
+use weft_runtime::{drain::DrainWatch, shard::ShardIndex, task::Tasks};
 
 /// What a connection that comes in on a listener means.
 #[derive(Debug, Clone)]
@@ -36,7 +32,8 @@ impl Listeners {
     pub(super) fn bind(config: &Config) -> Result<Self> {
         let mut listeners = Vec::new();
         let mut add = |address: SocketAddr, kind: Kind, what: &str| {
-            let listener = bind(address).with_context(|| format!("binding {address} for {what}"))?;
+            let listener =
+                bind(address).with_context(|| format!("binding {address} for {what}"))?;
             listeners.push((listener, kind));
             anyhow::Ok(())
         };
@@ -45,20 +42,36 @@ impl Listeners {
             add(port.listen, kind, &format!("container port {}", port.port))?;
         }
         if let Some(address) = config.inbound_redirect {
-            add(address, Kind::Inbound(InboundAcceptor::Redirect), "redirected inbound connections")?;
+            add(
+                address,
+                Kind::Inbound(InboundAcceptor::Redirect),
+                "redirected inbound connections",
+            )?;
         }
         if let Some(address) = config.outbound {
-            add(address, Kind::Outbound(Acceptor::Explicit), "the explicit proxy")?;
+            add(
+                address,
+                Kind::Outbound(Acceptor::Explicit),
+                "the explicit proxy",
+            )?;
         }
         for service in &config.services {
             let kind = Kind::Outbound(Acceptor::Service {
                 host: service.host.clone(),
                 port: service.port,
             });
-            add(service.listen, kind, &format!("{}:{}", service.host, service.port))?;
+            add(
+                service.listen,
+                kind,
+                &format!("{}:{}", service.host, service.port),
+            )?;
         }
         if let Some(address) = config.outbound_redirect {
-            add(address, Kind::Outbound(Acceptor::Redirect), "redirected connections")?;
+            add(
+                address,
+                Kind::Outbound(Acceptor::Redirect),
+                "redirected connections",
+            )?;
         }
         Ok(Self(listeners))
     }
@@ -86,7 +99,10 @@ impl Listeners {
             let (shard, drain) = (Arc::clone(shard), drain.clone());
             match kind.clone() {
                 Kind::Outbound(acceptor) => {
-                    tasks.spawn("outbound", outbound::serve(listener, acceptor, shard, drain));
+                    tasks.spawn(
+                        "outbound",
+                        outbound::serve(listener, acceptor, shard, drain),
+                    );
                 }
                 Kind::Inbound(acceptor) => {
                     tasks.spawn("inbound", inbound::serve(listener, acceptor, shard, drain));
@@ -103,7 +119,11 @@ impl Listeners {
 
 fn bind(address: SocketAddr) -> Result<std::net::TcpListener> {
     use socket2::{Domain, Protocol, Socket, Type};
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;

@@ -50,7 +50,10 @@ pub fn main_from_env() -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "what is said before there is a log, or instead of it")]
+#[expect(
+    clippy::print_stderr,
+    reason = "what is said before there is a log, or instead of it"
+)]
 fn complain(text: &str) {
     eprintln!("{text}");
 }
@@ -68,7 +71,9 @@ fn run(config: Arc<Config>) -> Result<()> {
     let observe = Observe::new(&mut registry);
     metrics::register_readiness(&mut registry, &readiness);
     let admin = admin(&readiness, &Exposition::new(registry), &tables, &identity);
-    let admin = admin.bind(config.admin).with_context(|| format!("binding the admin port {}", config.admin))?;
+    let admin = admin
+        .bind(config.admin)
+        .with_context(|| format!("binding the admin port {}", config.admin))?;
 
     let (drain, watch) = Drain::new();
     let proxy = Arc::new(Proxy {
@@ -84,8 +89,12 @@ fn run(config: Arc<Config>) -> Result<()> {
         Arc::clone(&identity),
         configured,
     );
-    let (renewal, leaf) =
-        Renewal::new(Arc::clone(&config), Arc::clone(&tables), identity, certified);
+    let (renewal, leaf) = Renewal::new(
+        Arc::clone(&config),
+        Arc::clone(&tables),
+        identity,
+        certified,
+    );
 
     // One thread for everything that is not traffic, so that a scrape or a large configuration costs no request.
     let grace = config.drain;
@@ -121,8 +130,9 @@ fn admin(
     identity: &Arc<IdentityStore>,
 ) -> Admin {
     let (tables, identity) = (Arc::clone(tables), Arc::clone(identity));
-    Admin::new(readiness, exposition)
-        .route("/config", move |_| AdminReply::json(dump::config(&tables.snapshot(), &identity)))
+    Admin::new(readiness, exposition).route("/config", move |_| {
+        AdminReply::json(dump::config(&tables.snapshot(), &identity))
+    })
 }
 
 /// Starts the shards; each serves every listener.
@@ -133,7 +143,11 @@ fn serve(
     watch: &DrainWatch,
 ) -> Result<Shards> {
     let count = NonZeroUsize::new(config.shards).unwrap_or(NonZeroUsize::MIN);
-    let plan = Plan { count, flavor: Flavor::default(), name: "weft-shard" };
+    let plan = Plan {
+        count,
+        flavor: Flavor::default(),
+        name: "weft-shard",
+    };
     let (proxy, watch) = (Arc::clone(proxy), watch.clone());
     let listeners = Arc::new(listeners);
     let shards = Shards::start(&plan, move |index| {

@@ -77,11 +77,15 @@ impl Config {
         let mut read = Reader::new(strings);
         let address = "an address such as 127.0.0.1:15001";
         let workload = read.required("WEFT_WORKLOAD", "<namespace>/<pod>");
-        let controller = read.required("WEFT_CONTROLLER", "a host and port such as 127.0.0.1:15010");
+        let controller =
+            read.required("WEFT_CONTROLLER", "a host and port such as 127.0.0.1:15010");
         let token_file = read.required("WEFT_TOKEN_FILE", "the path of the workload's token");
         let root_file = read.required("WEFT_ROOT_FILE", "the path of the trust anchors, PEM");
-        let trust_domain =
-            read.or("WEFT_TRUST_DOMAIN", "a trust domain", TrustDomain::default());
+        let trust_domain = read.or(
+            "WEFT_TRUST_DOMAIN",
+            "a trust domain",
+            TrustDomain::default(),
+        );
         let inbound = read.optional_with(
             "WEFT_INBOUND",
             "127.0.0.1:41001=8080=127.0.0.1:41002, comma separated",
@@ -89,7 +93,8 @@ impl Config {
         );
         let inbound_redirect = read.optional("WEFT_INBOUND_REDIRECT", address);
         let outbound = read.optional("WEFT_OUTBOUND", address);
-        let outbound_redirect = read.optional_with("WEFT_OUTBOUND_REDIRECT", address, parse::loopback);
+        let outbound_redirect =
+            read.optional_with("WEFT_OUTBOUND_REDIRECT", address, parse::loopback);
         let services = read.optional_with(
             "WEFT_SERVICES",
             "127.0.0.1:41010=shop.production.svc.cluster.local:80, comma separated",
@@ -105,6 +110,7 @@ impl Config {
         let log = read.or("WEFT_LOG", "a filter such as info", "info".to_owned());
         let log_format = read.one_of(
             "WEFT_LOG_FORMAT",
+            "text or json",
             &weft_runtime::log::FORMATS,
             weft_runtime::log::Format::default(),
         );
@@ -141,7 +147,10 @@ mod tests {
         ("WEFT_ROOT_FILE", "/run/weft/root.pem"),
         ("WEFT_ADMIN", "127.0.0.1:15000"),
         ("WEFT_INBOUND", "127.0.0.1:41001=8080=127.0.0.1:41002"),
-        ("WEFT_SERVICES", "127.0.0.1:41010=a.b.svc.cluster.local:80,127.0.0.1:41011=c.d:81"),
+        (
+            "WEFT_SERVICES",
+            "127.0.0.1:41010=a.b.svc.cluster.local:80,127.0.0.1:41011=c.d:81",
+        ),
     ];
 
     #[test]
@@ -165,8 +174,13 @@ mod tests {
         .unwrap_err()
         .to_string();
         for named in [
-            "WEFT_WORKLOAD", "WEFT_CONTROLLER", "WEFT_TOKEN_FILE", "WEFT_ROOT_FILE", "WEFT_ADMIN",
-            "WEFT_INBOUND", "WEFT_SHARDS",
+            "WEFT_WORKLOAD",
+            "WEFT_CONTROLLER",
+            "WEFT_TOKEN_FILE",
+            "WEFT_ROOT_FILE",
+            "WEFT_ADMIN",
+            "WEFT_INBOUND",
+            "WEFT_SHARDS",
         ] {
             assert!(errors.contains(named), "{named} is missing in: {errors}");
         }

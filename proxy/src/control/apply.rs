@@ -56,7 +56,10 @@ pub fn apply(previous: &Snapshot, batch: &pb::ServerMsg) -> Applied {
     }
     next.refresh_clusters();
     next.forget_unreachable();
-    Applied { snapshot: next.snapshot, rejects: next.rejects }
+    Applied {
+        snapshot: next.snapshot,
+        rejects: next.rejects,
+    }
 }
 
 /// Forgets names (unsubscribed) and what only they led to.
@@ -79,11 +82,20 @@ struct Batch {
 
 impl Batch {
     fn on(previous: &Snapshot) -> Self {
-        Self { snapshot: previous.clone(), rejects: Vec::new(), stale: BTreeMap::new() }
+        Self {
+            snapshot: previous.clone(),
+            rejects: Vec::new(),
+            stale: BTreeMap::new(),
+        }
     }
 
     fn reject(&mut self, name: &str, version: &[u8], error: &decode::DecodeError) {
-        tracing::warn!(resource = name, field = error.field, reason = error.reason, "configuration rejected");
+        tracing::warn!(
+            resource = name,
+            field = error.field,
+            reason = error.reason,
+            "configuration rejected"
+        );
         self.rejects.push(pb::Reject {
             name: name.to_owned(),
             version: bytes::Bytes::copy_from_slice(version),
@@ -96,7 +108,9 @@ impl Batch {
         let snapshot = &mut self.snapshot;
         match decoded.resource {
             Resource::Outbound(it) => {
-                snapshot.outbound.insert((it.host.clone(), it.port), Arc::new(it));
+                snapshot
+                    .outbound
+                    .insert((it.host.clone(), it.port), Arc::new(it));
             }
             Resource::Cluster(it) => {
                 // The handle is made in `refresh_clusters`, once the whole batch is in.
@@ -141,11 +155,17 @@ impl Batch {
         let key = (host.clone(), *port);
         let base = decode::version(&delta.base)?;
         let held = self.snapshot.versions.get(&name);
-        let Some(set) = self.snapshot.endpoints.get(&key).filter(|_| held == Some(&base)) else {
+        let Some(set) = self
+            .snapshot
+            .endpoints
+            .get(&key)
+            .filter(|_| held == Some(&base))
+        else {
             return Err(wrong("base", "is not the version held here"));
         };
         let mut next = Endpoints::clone(set);
-        next.endpoints.retain(|endpoint| !delta.remove.contains(&endpoint.id.0));
+        next.endpoints
+            .retain(|endpoint| !delta.remove.contains(&endpoint.id.0));
         for endpoint in &delta.upsert {
             let endpoint = decode::endpoint(endpoint)?;
             match next.endpoints.iter_mut().find(|old| old.id == endpoint.id) {
@@ -190,7 +210,9 @@ impl Batch {
     }
 
     fn answer(&mut self, answer: &pb::Answer) {
-        let Some(Ok(name)) = answer.name.as_ref().map(names::decode) else { return };
+        let Some(Ok(name)) = answer.name.as_ref().map(names::decode) else {
+            return;
+        };
         let meaning = match answer.resource.parse() {
             Ok(ResourceName::Outbound(host, port)) => Answer::Outbound(host, port),
             Ok(_) => Answer::Other,
@@ -216,11 +238,17 @@ impl Batch {
             })
             .collect();
         snapshot.outbound.retain(|key, _| policies.contains(key));
-        let clusters: BTreeSet<ClusterName> =
-            snapshot.outbound.values().flat_map(|policy| clusters_of(policy)).cloned().collect();
+        let clusters: BTreeSet<ClusterName> = snapshot
+            .outbound
+            .values()
+            .flat_map(|policy| clusters_of(policy))
+            .cloned()
+            .collect();
         snapshot.clusters.retain(|name, _| clusters.contains(name));
-        let sets: BTreeSet<(Host, u16)> =
-            clusters.iter().map(|name| (name.host.clone(), name.port)).collect();
+        let sets: BTreeSet<(Host, u16)> = clusters
+            .iter()
+            .map(|name| (name.host.clone(), name.port))
+            .collect();
         snapshot.endpoints.retain(|key, _| sets.contains(key));
         snapshot.versions.retain(|name, _| match name {
             ResourceName::Outbound(host, port) => policies.contains(&(host.clone(), *port)),
@@ -261,10 +289,11 @@ fn clusters_of(policy: &OutboundPolicy) -> impl Iterator<Item = &ClusterName> {
         let RouteAction::Forward(backends) = &route.action;
         backends
     });
-    http.chain(&policy.tcp).filter_map(|weighted| match &weighted.backend {
-        Backend::Cluster(name) => Some(name),
-        Backend::Invalid(_) => None,
-    })
+    http.chain(&policy.tcp)
+        .filter_map(|weighted| match &weighted.backend {
+            Backend::Cluster(name) => Some(name),
+            Backend::Invalid(_) => None,
+        })
 }
 
 #[cfg(test)]

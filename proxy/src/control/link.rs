@@ -68,7 +68,9 @@ pub async fn connect(
         async move {
             let stream = TcpStream::connect(&*target).await?;
             stream.set_nodelay(true)?;
-            let dialled = handshake::connect(tls, stream).await.map_err(io::Error::other)?;
+            let dialled = handshake::connect(tls, stream)
+                .await
+                .map_err(io::Error::other)?;
             Ok::<_, io::Error>(TokioIo::new(dialled.stream))
         }
     });
@@ -79,7 +81,10 @@ pub async fn connect(
         .keep_alive_while_idle(true)
         .connect_with_connector(dial)
         .await
-        .map_err(|error| LinkError::Connect { address: address.to_owned(), reason: causes(&error) })
+        .map_err(|error| LinkError::Connect {
+            address: address.to_owned(),
+            reason: causes(&error),
+        })
 }
 
 /// An error with its causes, each said once.

@@ -27,7 +27,12 @@ impl Session {
     pub fn new(workload: WorkloadName, ports: impl IntoIterator<Item = u16>) -> Self {
         let mut own: BTreeSet<Name> = ports.into_iter().map(Name::Inbound).collect();
         own.extend([Name::Trust, Name::Workload]);
-        Self { workload, subscribed: own.clone(), own, synced: false }
+        Self {
+            workload,
+            subscribed: own.clone(),
+            own,
+            synced: false,
+        }
     }
 
     /// The messages that open a stream.
@@ -35,9 +40,7 @@ impl Session {
     pub fn open(&self, held: &BTreeMap<ResourceName, Version>) -> [pb::ClientMsg; 2] {
         let known = held
             .iter()
-            .map(|(name, version)| {
-                (name.to_string(), bytes::Bytes::copy_from_slice(&version.0))
-            })
+            .map(|(name, version)| (name.to_string(), bytes::Bytes::copy_from_slice(&version.0)))
             .collect();
         let hello = pb::Hello {
             workload: self.workload.to_string(),
@@ -46,7 +49,10 @@ impl Session {
             features: Vec::new(),
             known,
         };
-        [message(pb::client_msg::Msg::Hello(hello)), subscribe(&self.subscribed)]
+        [
+            message(pb::client_msg::Msg::Hello(hello)),
+            subscribe(&self.subscribed),
+        ]
     }
 
     /// A name is wanted. None: it is subscribed already.
@@ -62,8 +68,11 @@ impl Session {
             .filter(|name| !self.own.contains(name) && self.subscribed.remove(name))
             .map(names::encode)
             .collect();
-        (!gone.is_empty())
-            .then(|| message(pb::client_msg::Msg::Unsubscribe(pb::Unsubscribe { names: gone })))
+        (!gone.is_empty()).then(|| {
+            message(pb::client_msg::Msg::Unsubscribe(pb::Unsubscribe {
+                names: gone,
+            }))
+        })
     }
 
     /// Whether `name` belongs to the workload itself.
@@ -73,9 +82,16 @@ impl Session {
     }
 
     /// A batch is in force. Gives its acknowledgement.
-    pub fn acknowledge(&mut self, batch: &pb::ServerMsg, rejects: Vec<pb::Reject>) -> pb::ClientMsg {
+    pub fn acknowledge(
+        &mut self,
+        batch: &pb::ServerMsg,
+        rejects: Vec<pb::Reject>,
+    ) -> pb::ClientMsg {
         self.synced |= batch.initial_sync_done;
-        message(pb::client_msg::Msg::Ack(pb::Ack { nonce: batch.nonce, rejects }))
+        message(pb::client_msg::Msg::Ack(pb::Ack {
+            nonce: batch.nonce,
+            rejects,
+        }))
     }
 
     /// Whether the workload's own configuration has been in force once.
@@ -91,7 +107,10 @@ fn message(msg: pb::client_msg::Msg) -> pb::ClientMsg {
 
 fn subscribe<'a>(wanted: impl IntoIterator<Item = &'a Name>) -> pb::ClientMsg {
     let wanted = wanted.into_iter().map(names::encode).collect();
-    message(pb::client_msg::Msg::Subscribe(pb::Subscribe { names: wanted, corr: 0 }))
+    message(pb::client_msg::Msg::Subscribe(pb::Subscribe {
+        names: wanted,
+        corr: 0,
+    }))
 }
 
 #[cfg(test)]
@@ -113,7 +132,10 @@ mod tests {
     #[test]
     fn a_new_stream_asks_again_for_everything() {
         let mut session = session();
-        let shop = Name::Authority { host: "shop".to_owned(), port: 80 };
+        let shop = Name::Authority {
+            host: "shop".to_owned(),
+            port: 80,
+        };
         assert!(session.want(shop.clone()).is_some());
         assert!(session.want(shop).is_none());
         let [hello, again] = session.open(&BTreeMap::new());
@@ -124,9 +146,14 @@ mod tests {
     #[test]
     fn what_is_unused_is_released_and_the_workload_s_own_is_kept() {
         let mut session = session();
-        let shop = Name::Authority { host: "shop".to_owned(), port: 80 };
+        let shop = Name::Authority {
+            host: "shop".to_owned(),
+            port: 80,
+        };
         session.want(shop.clone());
-        let released = session.release(&[shop.clone(), Name::Trust, Name::Inbound(8080)]).unwrap();
+        let released = session
+            .release(&[shop.clone(), Name::Trust, Name::Inbound(8080)])
+            .unwrap();
         assert_eq!(named(&released), 1);
         assert!(session.release(&[shop]).is_none());
     }
@@ -134,7 +161,11 @@ mod tests {
     #[test]
     fn it_is_synced_once_a_batch_says_so() {
         let mut session = session();
-        let batch = pb::ServerMsg { nonce: 7, initial_sync_done: true, ..Default::default() };
+        let batch = pb::ServerMsg {
+            nonce: 7,
+            initial_sync_done: true,
+            ..Default::default()
+        };
         let ack = session.acknowledge(&batch, Vec::new());
         assert!(session.is_synced());
         assert!(matches!(ack.msg, Some(pb::client_msg::Msg::Ack(ack)) if ack.nonce == 7));

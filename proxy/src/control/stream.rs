@@ -17,7 +17,10 @@ use std::{
     sync::{Arc, atomic::Ordering},
     time::{Duration, SystemTime},
 };
-use tokio::{sync::{mpsc, watch}, time::MissedTickBehavior};
+use tokio::{
+    sync::{mpsc, watch},
+    time::MissedTickBehavior,
+};
 use tokio_stream::wrappers::ReceiverStream;
 use weft_api::pb::{self, discovery_client::DiscoveryClient};
 use weft_identity::{renewal, store::IdentityStore, trust::TrustRoots};
@@ -113,7 +116,10 @@ impl Control {
     /// Waits for a certificate that peers would accept now.
     async fn certificate(&mut self, leaf: &mut watch::Receiver<u64>) {
         loop {
-            let valid = self.identity.leaf().is_some_and(|leaf| !leaf.is_expired(SystemTime::now()));
+            let valid = self
+                .identity
+                .leaf()
+                .is_some_and(|leaf| !leaf.is_expired(SystemTime::now()));
             if valid {
                 return;
             }
@@ -138,9 +144,13 @@ impl Control {
     }
 
     async fn stream(&mut self) -> Result<std::convert::Infallible, Ended> {
-        let channel =
-            link::connect(&self.controller, &self.trust_domain, &self.identity, Present::Leaf)
-                .await?;
+        let channel = link::connect(
+            &self.controller,
+            &self.trust_domain,
+            &self.identity,
+            Present::Leaf,
+        )
+        .await?;
         let (send, outgoing) = mpsc::channel(SEND_QUEUE);
         for message in self.session.open(&self.tables.snapshot().versions) {
             queue(&send, message)?;
@@ -172,7 +182,11 @@ impl Control {
     }
 
     /// Puts a batch in force and acknowledges it.
-    fn take(&mut self, batch: &pb::ServerMsg, send: &mpsc::Sender<pb::ClientMsg>) -> Result<(), Ended> {
+    fn take(
+        &mut self,
+        batch: &pb::ServerMsg,
+        send: &mpsc::Sender<pb::ClientMsg>,
+    ) -> Result<(), Ended> {
         if let Some(go_away) = &batch.go_away {
             let within = go_away.reconnect_within.as_ref();
             let within = within.and_then(|it| weft_api::decode::duration(it, "").ok());
@@ -198,7 +212,10 @@ impl Control {
 
     /// A new trust bundle comes into force, or is refused and the old one stays.
     fn trust(&self, before: &Snapshot, after: &mut Snapshot) -> Option<pb::Reject> {
-        let bundle = after.trust.clone().filter(|bundle| before.trust.as_ref() != Some(bundle))?;
+        let bundle = after
+            .trust
+            .clone()
+            .filter(|bundle| before.trust.as_ref() != Some(bundle))?;
         match TrustRoots::new([&*bundle]) {
             Ok(roots) => {
                 self.identity.set_trust(roots);

@@ -57,7 +57,16 @@ impl Renewal {
         certified: Condition,
     ) -> (Self, watch::Receiver<u64>) {
         let (obtained, receiver) = watch::channel(0);
-        (Self { config, tables, store, certified, obtained }, receiver)
+        (
+            Self {
+                config,
+                tables,
+                store,
+                certified,
+                obtained,
+            },
+            receiver,
+        )
     }
 
     /// Runs until the process ends.
@@ -105,7 +114,9 @@ impl Renewal {
     }
 
     fn lifetime(&self) -> Option<Duration> {
-        self.tables.workload().map(|workload| workload.certificate_lifetime)
+        self.tables
+            .workload()
+            .map(|workload| workload.certificate_lifetime)
     }
 
     fn take(&self, leaf: Leaf) -> Schedule {
@@ -114,7 +125,10 @@ impl Renewal {
             serial = %leaf.serial(),
             "certificate obtained"
         );
-        let schedule = Schedule { issued: SystemTime::now(), not_after: leaf.not_after() };
+        let schedule = Schedule {
+            issued: SystemTime::now(),
+            not_after: leaf.not_after(),
+        };
         self.store.set_leaf(leaf);
         self.certified.met();
         self.obtained.send_modify(|count| *count += 1);
@@ -123,7 +137,10 @@ impl Renewal {
 
     fn failed(&self, error: &ObtainError, failures: u32) {
         tracing::warn!(reason = %error, failures, "certificate not obtained");
-        let usable = self.store.leaf().is_some_and(|leaf| !leaf.is_expired(SystemTime::now()));
+        let usable = self
+            .store
+            .leaf()
+            .is_some_and(|leaf| !leaf.is_expired(SystemTime::now()));
         if !usable {
             self.certified.unmet(format!("no certificate: {error}"));
         }

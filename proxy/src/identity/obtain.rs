@@ -77,8 +77,13 @@ async fn attempt(
         store.set_trust(TrustRoots::new([&bundle])?);
     }
     let key = KeyPair::generate()?;
-    let channel =
-        link::connect(&config.controller, &config.trust_domain, store, Present::Nothing).await?;
+    let channel = link::connect(
+        &config.controller,
+        &config.trust_domain,
+        store,
+        Present::Nothing,
+    )
+    .await?;
     let request = CertifyRequest {
         token: token.into(),
         csr_der: key.csr_der(&asking(config)?)?.into(),
@@ -95,10 +100,17 @@ async fn attempt(
 
 /// The name in the signing request. The signer takes the public key and ignores every name: the token says who asks.
 fn asking(config: &Config) -> Result<SpiffeId, IdentityError> {
-    SpiffeId::new(&config.trust_domain, &config.workload.namespace, &config.workload.name)
+    SpiffeId::new(
+        &config.trust_domain,
+        &config.workload.namespace,
+        &config.workload.name,
+    )
 }
 
 fn read(path: &PathBuf) -> Result<Vec<u8>, ObtainError> {
     // A file of a few hundred bytes on a memory file system, once a day: not worth another thread.
-    std::fs::read(path).map_err(|error| ObtainError::File { path: path.clone(), error })
+    std::fs::read(path).map_err(|error| ObtainError::File {
+        path: path.clone(),
+        error,
+    })
 }

@@ -105,11 +105,13 @@ impl Tables {
                 }
             }
         };
-        tokio::time::timeout(self.wait, answered).await.map_err(|_| LookupError {
-            name: describe(name),
-            waited: self.wait,
-            link: self.link.load().to_string(),
-        })
+        tokio::time::timeout(self.wait, answered)
+            .await
+            .map_err(|_| LookupError {
+                name: describe(name),
+                waited: self.wait,
+                link: self.link.load().to_string(),
+            })
     }
 
     fn known(&self, name: &Name) -> Option<Found> {

@@ -41,7 +41,10 @@ impl NameEntry {
     /// An entry that counts as used just now.
     #[must_use]
     pub fn new(answer: Answer) -> Self {
-        Self { answer, used: Arc::new(AtomicBool::new(true)) }
+        Self {
+            answer,
+            used: Arc::new(AtomicBool::new(true)),
+        }
     }
 }
 

@@ -4,7 +4,10 @@ use super::*;
 use weft_model::protocol::Protocol;
 
 fn name() -> Name {
-    Name::Authority { host: "shop".to_owned(), port: 80 }
+    Name::Authority {
+        host: "shop".to_owned(),
+        port: 80,
+    }
 }
 
 fn with_policy(mut snapshot: Snapshot) -> Snapshot {
@@ -19,15 +22,20 @@ fn with_policy(mut snapshot: Snapshot) -> Snapshot {
         tcp: Vec::new(),
         sources: Vec::new(),
     };
-    snapshot.outbound.insert((host.clone(), 80), Arc::new(policy));
-    snapshot.names.insert(name(), NameEntry::new(Answer::Outbound(host, 80)));
+    snapshot
+        .outbound
+        .insert((host.clone(), 80), Arc::new(policy));
+    snapshot
+        .names
+        .insert(name(), NameEntry::new(Answer::Outbound(host, 80)));
     snapshot
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_first_question_is_announced_and_waits_for_the_answer() {
     let (tables, mut interest) = Tables::new();
-    let asked = tables.outbound(&name());
+    let asked_for = name();
+    let asked = tables.outbound(&asked_for);
     let answer = async {
         assert_eq!(interest.recv().await, Some(name()));
         tables.store(with_policy(Snapshot::default()));
@@ -43,7 +51,10 @@ async fn without_an_answer_the_error_says_how_the_link_is() {
     let start = tokio::time::Instant::now();
     let error = tables.outbound(&name()).await.unwrap_err();
     assert_eq!(start.elapsed(), limits::DISCOVERY_WAIT);
-    assert_eq!(error.to_string(), "no configuration for shop:80 within 3s: connection refused");
+    assert_eq!(
+        error.to_string(),
+        "no configuration for shop:80 within 3s: connection refused"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -53,6 +64,9 @@ async fn what_was_learned_is_served_at_once_and_marked_used() {
     let snapshot = tables.snapshot();
     let entry = snapshot.names.get(&name()).unwrap();
     entry.used.store(false, Ordering::Relaxed);
-    assert!(matches!(tables.outbound(&name()).await, Ok(Found::Policy(_))));
+    assert!(matches!(
+        tables.outbound(&name()).await,
+        Ok(Found::Policy(_))
+    ));
     assert!(entry.used.load(Ordering::Relaxed));
 }

@@ -17,7 +17,11 @@ fn host() -> Host {
 }
 
 fn cluster_name(subset: Option<&str>) -> ClusterName {
-    ClusterName { host: host(), port: 80, subset: subset.map(str::to_owned) }
+    ClusterName {
+        host: host(),
+        port: 80,
+        subset: subset.map(str::to_owned),
+    }
 }
 
 fn policy(subsets: &[Option<&str>]) -> Resource {
@@ -74,20 +78,34 @@ fn endpoint(id: u64, version: &str) -> Endpoint {
 }
 
 fn endpoints(list: Vec<Endpoint>) -> Endpoints {
-    Endpoints { host: host(), port: 80, endpoints: list, sources: Vec::new() }
+    Endpoints {
+        host: host(),
+        port: 80,
+        endpoints: list,
+        sources: Vec::new(),
+    }
 }
 
 fn name() -> Name {
-    Name::Authority { host: "pay".to_owned(), port: 80 }
+    Name::Authority {
+        host: "pay".to_owned(),
+        port: 80,
+    }
 }
 
 fn answer(resource: &str) -> pb::Answer {
-    pb::Answer { name: Some(names::encode(&name())), resource: resource.to_owned() }
+    pb::Answer {
+        name: Some(names::encode(&name())),
+        resource: resource.to_owned(),
+    }
 }
 
 fn batch(resources: &[Resource], answers: Vec<pb::Answer>) -> pb::ServerMsg {
     pb::ServerMsg {
-        upsert: resources.iter().map(|it| encode::resource(it).bytes).collect(),
+        upsert: resources
+            .iter()
+            .map(|it| encode::resource(it).bytes)
+            .collect(),
         answers,
         ..Default::default()
     }
@@ -102,7 +120,10 @@ fn start() -> Snapshot {
         cluster(None),
         policy(&[Some("v1"), None]),
     ];
-    let applied = apply(&Snapshot::default(), &batch(&resources, vec![answer(POLICY)]));
+    let applied = apply(
+        &Snapshot::default(),
+        &batch(&resources, vec![answer(POLICY)]),
+    );
     assert!(applied.rejects.is_empty(), "{:?}", applied.rejects);
     applied.snapshot
 }
@@ -123,13 +144,21 @@ fn a_closure_is_in_force_as_a_whole_and_subsets_select_by_label() {
 fn what_does_not_decode_is_refused_by_name_and_keeps_its_last_version() {
     let before = start();
     let mut wrong = batch(&[policy(&[None])], Vec::new());
-    let bad = pb::Resource { name: "cluster/nonsense".to_owned(), ..Default::default() };
+    let bad = pb::Resource {
+        name: "cluster/nonsense".to_owned(),
+        ..Default::default()
+    };
     wrong.upsert.push(prost_bytes(&bad));
     let applied = apply(&before, &wrong);
     assert_eq!(applied.rejects.len(), 1);
     assert_eq!(applied.rejects.first().unwrap().name, "cluster/nonsense");
     // The rest of the batch is in force: v1 is not named any more and is forgotten.
-    assert!(!applied.snapshot.clusters.contains_key(&cluster_name(Some("v1"))));
+    assert!(
+        !applied
+            .snapshot
+            .clusters
+            .contains_key(&cluster_name(Some("v1")))
+    );
     assert_eq!(members(&applied.snapshot, None), 2);
 }
 
@@ -138,7 +167,12 @@ fn prost_bytes(message: &pb::Resource) -> bytes::Bytes {
     message.encode_to_vec().into()
 }
 
-fn delta(before: &Endpoints, after: &Endpoints, changed: Vec<Endpoint>, gone: Vec<u64>) -> pb::EndpointDelta {
+fn delta(
+    before: &Endpoints,
+    after: &Endpoints,
+    changed: Vec<Endpoint>,
+    gone: Vec<u64>,
+) -> pb::EndpointDelta {
     let version = |set: &Endpoints| {
         bytes::Bytes::copy_from_slice(&encode::version(&Resource::Endpoints(set.clone())).0)
     };
@@ -156,9 +190,21 @@ fn delta(before: &Endpoints, after: &Endpoints, changed: Vec<Endpoint>, gone: Ve
 fn a_delta_changes_the_set_and_the_clusters_over_it() {
     let snapshot = start();
     let before = endpoints(vec![endpoint(1, "v1"), endpoint(2, "v2")]);
-    let after = endpoints(vec![endpoint(2, "v2"), endpoint(3, "v1"), endpoint(4, "v1")]);
-    let change = delta(&before, &after, vec![endpoint(3, "v1"), endpoint(4, "v1")], vec![1]);
-    let message = pb::ServerMsg { endpoints: vec![change], ..Default::default() };
+    let after = endpoints(vec![
+        endpoint(2, "v2"),
+        endpoint(3, "v1"),
+        endpoint(4, "v1"),
+    ]);
+    let change = delta(
+        &before,
+        &after,
+        vec![endpoint(3, "v1"), endpoint(4, "v1")],
+        vec![1],
+    );
+    let message = pb::ServerMsg {
+        endpoints: vec![change],
+        ..Default::default()
+    };
     let applied = apply(&snapshot, &message);
     assert!(applied.rejects.is_empty(), "{:?}", applied.rejects);
     assert_eq!(members(&applied.snapshot, Some("v1")), 2);
@@ -174,7 +220,10 @@ fn a_delta_on_another_base_or_with_another_result_is_refused() {
         delta(&other, &other, Vec::new(), Vec::new()),
         delta(&held, &other, Vec::new(), vec![1]),
     ] {
-        let message = pb::ServerMsg { endpoints: vec![change], ..Default::default() };
+        let message = pb::ServerMsg {
+            endpoints: vec![change],
+            ..Default::default()
+        };
         let applied = apply(&snapshot, &message);
         assert_eq!(applied.rejects.len(), 1);
         assert_eq!(members(&applied.snapshot, None), 2);
