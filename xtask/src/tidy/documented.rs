@@ -82,8 +82,8 @@ fn compare(
     findings
 }
 
-/// Metric names in what ships. The metrics library appends `_total` to a counter's name itself, so
-/// names are compared without it.
+/// Metric names in what ships. The metrics library appends `_total` to a counter's name itself and
+/// makes a histogram's `_bucket`, so names are compared without them.
 fn metrics(repo: &Repo) -> Places {
     let mut places = Places::new();
     for (file, source) in repo
@@ -106,8 +106,12 @@ fn metrics(repo: &Repo) -> Places {
     places
 }
 
-fn base(metric: &str) -> String {
-    metric.strip_suffix("_total").unwrap_or(metric).to_owned()
+/// A family's name, from the name of one of its series.
+pub(super) fn base(metric: &str) -> String {
+    let plain = ["_total", "_bucket"]
+        .iter()
+        .find_map(|ending| metric.strip_suffix(ending));
+    plain.unwrap_or(metric).to_owned()
 }
 
 /// The first cell of each row of the metrics page, between backticks.

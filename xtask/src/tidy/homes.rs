@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use super::documented;
 use super::repo::{File, Finding, Kind, Repo};
 
 /// Names of things that are not facts of ours: our own programs, crates and groups.
@@ -28,11 +29,11 @@ pub(super) fn check(repo: &Repo) -> Vec<Finding> {
     {
         for literal in source.literals() {
             if let Some(what) = shared_word(&literal.text) {
-                literals.add(
-                    &format!("the {what} {:?}", literal.text),
-                    file,
-                    literal.line,
-                );
+                let fact = match what {
+                    "metric" => documented::base(&literal.text),
+                    _ => literal.text.clone(),
+                };
+                literals.add(&format!("the {what} {fact:?}"), file, literal.line);
             }
         }
         let raw: Vec<&str> = file.text.lines().collect();
@@ -163,6 +164,7 @@ mod tests {
             "g(\"istio_requests_total\");",
             1,
         );
+        check_pair("f(\"istio_requests\");", "g(\"istio_requests_total\");", 1);
         check_pair("f(\"weft-h2/1\");", "g(\"weft-h2/1\");", 1);
         check_pair("f(\"WEFT_LOG\");", "g(\"WEFT_LOG\");", 1);
         check_pair("f(\"weft.dev/inject\");", "g(\"weft.dev/inject\");", 1);
