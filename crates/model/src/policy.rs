@@ -52,6 +52,15 @@ pub struct Translated<T> {
 }
 
 impl<T> Translated<T> {
+    /// The same problems with another value.
+    #[must_use]
+    pub fn map<U>(self, convert: impl FnOnce(T) -> U) -> Translated<U> {
+        Translated {
+            value: self.value.map(convert),
+            problems: self.problems,
+        }
+    }
+
     /// The worst problem's severity.
     #[must_use]
     pub fn worst(&self) -> Option<Severity> {
