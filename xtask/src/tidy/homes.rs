@@ -91,10 +91,9 @@ fn shared_word(text: &str) -> Option<&'static str> {
         let name = !rest.is_empty() && rest.chars().all(|c| c.is_ascii_uppercase() || c == '_');
         return name.then_some("variable");
     }
-    if (text.starts_with("istio_") || text.starts_with("weft_"))
-        && plain("_")
-        && text.matches('_').count() >= 2
-    {
+    // `weft_proxy` and its like are crates, as log filters name them.
+    let family = text.starts_with("weft_") && text.matches('_').count() >= 2;
+    if (text.starts_with("istio_") || family) && plain("_") {
         return Some("metric");
     }
     if text.starts_with("weft.dev/") && text.len() > "weft.dev/v1".len() && plain("./-") {
