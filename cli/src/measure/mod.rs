@@ -1,0 +1,12 @@
+//! What the mesh does, from what the sidecars count.
+//!
+//! [`prometheus`] reads their text, [`meter`] turns counters into edges, [`quantile`] histograms
+//! into percentiles, [`report`] all of it into the JSON that users read.
+
+pub mod meter;
+pub mod prometheus;
+pub mod quantile;
+pub mod report;
+
+pub use meter::{Edge, Meter, Span};
+pub use report::Report;
