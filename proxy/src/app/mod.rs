@@ -41,7 +41,7 @@ pub fn main_from_env() -> ExitCode {
             return ExitCode::from(EXIT_CONFIG);
         }
     };
-    match run(Arc::new(config)) {
+    match run(&Arc::new(config)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&format!("weft-proxy: {error:#}"));
@@ -58,9 +58,9 @@ fn complain(text: &str) {
     eprintln!("{text}");
 }
 
-fn run(config: Arc<Config>) -> Result<()> {
+fn run(config: &Arc<Config>) -> Result<()> {
     let logging = log::init(config.log_format, &config.log)?;
-    let listeners = Listeners::bind(&config)?;
+    let listeners = Listeners::bind(config)?;
     let (tables, interest) = Tables::new();
     let identity = Arc::new(IdentityStore::new());
     let readiness = Readiness::new();
@@ -83,7 +83,7 @@ fn run(config: Arc<Config>) -> Result<()> {
         own_listeners: listeners.outbound_addresses(),
     });
     let control = Control::new(
-        &config,
+        config,
         Arc::clone(&tables),
         interest,
         Arc::clone(&identity),
@@ -115,7 +115,7 @@ fn run(config: Arc<Config>) -> Result<()> {
         // The receiver waits for this and nothing else.
         let _ = ended.send(outcome);
     })?;
-    let shards = serve(&config, listeners, &proxy, &watch)?;
+    let shards = serve(config, listeners, &proxy, &watch)?;
     drop(watch);
     let outcome = end.recv().context("the control thread ended")?;
     // What is left after the grace is cut by the end of the process.
