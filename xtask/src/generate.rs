@@ -18,7 +18,7 @@ const FOLDERS: &[&str] = &["crds/yaml"];
 /// Writes every generated file and removes what is no longer generated.
 pub(crate) fn run(settings: &Settings) -> Result<ExitCode> {
     let wanted = generated(settings)?;
-    let found = committed(&settings.root)?;
+    let found = committed(&settings.root, &wanted)?;
     for path in found.keys().filter(|path| !wanted.contains_key(*path)) {
         std::fs::remove_file(settings.root.join(path))
             .with_context(|| format!("removing {path}"))?;
@@ -40,7 +40,8 @@ pub(crate) fn run(settings: &Settings) -> Result<ExitCode> {
 
 /// Fails, naming each file that `cargo xtask gen` would change.
 pub(crate) fn check(settings: &Settings) -> Result<()> {
-    let stale = stale(&generated(settings)?, &committed(&settings.root)?);
+    let wanted = generated(settings)?;
+    let stale = stale(&wanted, &committed(&settings.root, &wanted)?);
     for finding in &stale {
         println!("{finding}");
     }
@@ -84,8 +85,15 @@ fn generated(settings: &Settings) -> Result<BTreeMap<String, String>> {
     serde_json::from_str(&printed).context("reading what xtask-gen printed")
 }
 
-fn committed(root: &Path) -> Result<BTreeMap<String, String>> {
+/// What is in the tree: everything in the folders of generated files, and what is generated
+/// elsewhere.
+fn committed(root: &Path, wanted: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
     let mut files = BTreeMap::new();
+    for path in wanted.keys() {
+        if let Ok(text) = std::fs::read_to_string(root.join(path)) {
+            files.insert(path.clone(), text);
+        }
+    }
     for folder in FOLDERS {
         let Ok(entries) = std::fs::read_dir(root.join(folder)) else {
             continue;

@@ -30,7 +30,7 @@ cargo xtask COMMAND
   check                     fmt, clippy and tidy: about a minute on a warm machine
   tidy                      what the compiler cannot check: crate edges, headers, one home per
                             fact, documented metrics and error codes, fresh generated files
-  gen                       write the generated files (crds/yaml)
+  gen                       write the generated files (crds/yaml, docs/policy.md)
   test [--long] [FILTER]    everything, as the README and CI run it; the last line is
                             `N passed, N failed`. --long runs the full figures (about an hour).
                             With FILTER only the tests whose name contains it, and no static check

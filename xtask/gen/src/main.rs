@@ -4,6 +4,8 @@
 //! committed. It is a package of its own so that the task runner itself links nothing of the
 //! product and compiles in seconds. It writes no file and reads none.
 
+mod policy;
+
 use std::collections::BTreeMap;
 use std::error::Error;
 
@@ -15,8 +17,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// Every generated file: its path from the root of the tree, and its text.
 fn files() -> Result<BTreeMap<String, String>, Box<dyn Error>> {
     let crds = weft_crds::yaml::files()?;
-    Ok(crds
+    let mut files: BTreeMap<String, String> = crds
         .into_iter()
         .map(|(name, text)| (format!("crds/yaml/{name}"), text))
-        .collect())
+        .collect();
+    files.insert("docs/policy.md".to_owned(), policy::page()?);
+    Ok(files)
 }
