@@ -90,7 +90,7 @@ fn run(config: &Arc<Config>) -> Result<()> {
         configured,
     );
     let (renewal, leaf) = Renewal::new(
-        Arc::clone(&config),
+        Arc::clone(config),
         Arc::clone(&tables),
         identity,
         certified,
