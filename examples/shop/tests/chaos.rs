@@ -58,22 +58,22 @@ async fn errors_are_in_effect_at_once_and_health_is_never_touched() {
 async fn latency_is_added_and_knobs_left_out_stay() {
     let shop = Shop::whole().await;
     let chaos = shop.url(Service::Product, "/chaos");
-    shop.http.post(&chaos, &json!({"latency_ms": 150})).await;
+    shop.http.post(&chaos, &json!({"latency_ms": 600})).await;
     shop.http.post(&chaos, &json!({"error_rate": 0.0})).await;
     let knobs = shop.http.get(&chaos).await.json;
     assert_eq!(
         (&knobs["latency_ms"], &knobs["error_status"]),
-        (&json!(150), &json!(500))
+        (&json!(600), &json!(500))
     );
     let began = Instant::now();
     shop.http
         .get(&shop.url(Service::Product, "/products/1"))
         .await;
-    assert!(began.elapsed().as_millis() >= 150);
+    assert!(began.elapsed().as_millis() >= 600);
     let began = Instant::now();
     shop.http.get(&shop.url(Service::Product, "/healthz")).await;
     assert!(
-        began.elapsed().as_millis() < 150,
+        began.elapsed().as_millis() < 600,
         "health waits for nothing"
     );
 }
