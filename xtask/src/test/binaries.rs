@@ -4,7 +4,6 @@
 //! must have the machine for themselves, a program that hangs must end, and the counts of each
 //! belong to a tier.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -17,7 +16,7 @@ use crate::stage::{self, Clock};
 
 use super::libtest::Outcome;
 use super::observe::observe;
-use super::programs::{self, TestProgram, Turn};
+use super::programs::{self, Built, TestProgram, Turn};
 use super::setup::Tools;
 use super::tally::{Tally, Tier};
 use super::{Length, Options};
@@ -26,14 +25,6 @@ use super::{Length, Options};
 const PROGRAM_LIMIT: Duration = Duration::from_secs(15 * 60);
 /// The same for the full figures, some of which are outages of ten minutes.
 const PROGRAM_LIMIT_LONG: Duration = Duration::from_secs(90 * 60);
-/// The binaries that end-to-end tests start; found through `WEFT_BIN_DIR`.
-const SHIPPED: &[&str] = &[
-    "weft",
-    "weft-proxy",
-    "weft-controller",
-    "weft-init",
-    "weft-shop",
-];
 
 /// Builds and runs; failures are counted.
 pub(super) fn run(
@@ -42,17 +33,17 @@ pub(super) fn run(
     tools: &Tools,
     tally: &mut Tally,
 ) -> Result<()> {
-    let mut programs = BTreeSet::new();
+    let mut made = Built::default();
     let built = stage::run("build", || {
         let (found, outcome) = programs::build(settings)?;
-        programs = found;
+        made = found;
         outcome
     });
     tally.stage("build", built);
-    let bin = pin_binaries(settings)?;
+    let bin = pin_binaries(settings, &made.binaries)?;
     let clock = Clock::start();
     println!("== tests");
-    for program in &programs {
+    for program in &made.programs {
         let mut command = command(settings, options, tools, program, bin.path());
         let limit = match options.length {
             Length::Short => PROGRAM_LIMIT,
@@ -89,20 +80,19 @@ impl Drop for Pinned {
     }
 }
 
-fn pin_binaries(settings: &Settings) -> Result<Pinned> {
+fn pin_binaries(settings: &Settings, binaries: &[PathBuf]) -> Result<Pinned> {
     let folder = settings
         .target
         .join(PROFILE)
         .join(format!("gate-{}", std::process::id()));
     std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
     let pinned = Pinned(folder);
-    for name in SHIPPED {
-        let built = settings.target.join(PROFILE).join(name);
-        if built.is_file() {
-            std::fs::hard_link(&built, pinned.path().join(name))
-                .or_else(|_| std::fs::copy(&built, pinned.path().join(name)).map(drop))
-                .with_context(|| format!("linking {}", built.display()))?;
-        }
+    for built in binaries {
+        let name = built.file_name().context("a binary has a name")?;
+        let place = pinned.path().join(name);
+        std::fs::hard_link(built, &place)
+            .or_else(|_| std::fs::copy(built, &place).map(drop))
+            .with_context(|| format!("linking {}", built.display()))?;
     }
     Ok(pinned)
 }

@@ -40,8 +40,17 @@ pub(super) enum Turn {
     Alone,
 }
 
+/// What the build made.
+#[derive(Debug, Default)]
+pub(super) struct Built {
+    /// Test programs, in the order in which they run.
+    pub(super) programs: BTreeSet<TestProgram>,
+    /// Binaries that tests start.
+    pub(super) binaries: Vec<PathBuf>,
+}
+
 /// One cargo call for everything; what compiled is returned even where something did not.
-pub(super) fn build(settings: &Settings) -> Result<(BTreeSet<TestProgram>, Result<()>)> {
+pub(super) fn build(settings: &Settings) -> Result<(Built, Result<()>)> {
     let mut command = cargo::cargo(
         settings,
         &[
@@ -64,11 +73,15 @@ pub(super) fn build(settings: &Settings) -> Result<(BTreeSet<TestProgram>, Resul
         .spawn()
         .context("starting cargo build")?;
     let stdout = child.stdout.take().context("cargo's output is piped")?;
-    let mut programs = BTreeSet::new();
+    let mut built = Built::default();
     for line in BufReader::new(stdout).lines() {
         let line = line.context("reading cargo's messages")?;
-        if let Some(program) = test_program(&line) {
-            programs.insert(program);
+        match executable(&line) {
+            Some(Executable::Test(program)) => {
+                built.programs.insert(program);
+            }
+            Some(Executable::Binary(path)) => built.binaries.push(path),
+            None => {}
         }
     }
     let status = child.wait().context("waiting for cargo build")?;
@@ -77,7 +90,7 @@ pub(super) fn build(settings: &Settings) -> Result<(BTreeSet<TestProgram>, Resul
     } else {
         Err(anyhow::anyhow!("cargo build ended with {status}"))
     };
-    Ok((programs, outcome))
+    Ok((built, outcome))
 }
 
 /// One of cargo's messages; of other kinds every field is missing.
@@ -101,25 +114,36 @@ struct Profile {
     test: bool,
 }
 
-fn test_program(line: &str) -> Option<TestProgram> {
+/// An executable that cargo says it has made or found fresh.
+#[derive(Debug, PartialEq, Eq)]
+enum Executable {
+    Test(TestProgram),
+    Binary(PathBuf),
+}
+
+fn executable(line: &str) -> Option<Executable> {
     let message: Message = serde_json::from_str(line).ok()?;
-    if message.reason != "compiler-artifact" || !message.profile?.test {
+    if message.reason != "compiler-artifact" {
         return None;
     }
-    let (target, executable) = (message.target?, message.executable?);
+    let (target, path) = (message.target?, message.executable?);
+    if !message.profile?.test {
+        let is_binary = target.kind.iter().any(|kind| kind == "bin");
+        return is_binary.then_some(Executable::Binary(path));
+    }
     let package = message.manifest_path?.parent()?.to_path_buf();
     let package_name = package_name(&package);
-    Some(TestProgram {
+    Some(Executable::Test(TestProgram {
         turn: if target.name.starts_with("alone_") {
             Turn::Alone
         } else {
             Turn::Any
         },
-        tier: tier(&target),
+        tier: tier(&package_name, &target),
         name: format!("{package_name}/{}", target.name),
-        executable,
+        executable: path,
         package,
-    })
+    }))
 }
 
 /// The package's name, from its folder: the end-to-end tests live in `tests/`, the rest keep their
@@ -133,17 +157,28 @@ fn package_name(package: &Path) -> String {
     }
 }
 
-/// A test target is direct; a library's or binary's own tests are unit.
-fn tier(target: &Target) -> Tier {
-    match target.kind.iter().any(|kind| kind == "test") {
-        true => Tier::Direct,
-        false => Tier::Unit,
+/// A library's or binary's own tests are unit; a test target is direct, or end to end in the package
+/// that has the real binaries.
+fn tier(package_name: &str, target: &Target) -> Tier {
+    if !target.kind.iter().any(|kind| kind == "test") {
+        Tier::Unit
+    } else if package_name == E2E_PACKAGE {
+        Tier::E2e
+    } else {
+        Tier::Direct
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn test_program(line: &str) -> Option<TestProgram> {
+        match executable(line)? {
+            Executable::Test(program) => Some(program),
+            Executable::Binary(_) => None,
+        }
+    }
 
     fn artifact(folder: &str, name: &str, kind: &str, source: &str) -> String {
         format!(
@@ -179,10 +214,10 @@ mod tests {
         );
         check(
             "tests",
-            "pair",
+            "e2e",
             "test",
-            "direct/pair.rs",
-            Tier::Direct,
+            "direct/main.rs",
+            Tier::E2e,
             Turn::Any,
         );
         check(
@@ -190,7 +225,7 @@ mod tests {
             "alone_timeouts",
             "test",
             "e2e/alone_timeouts.rs",
-            Tier::Direct,
+            Tier::E2e,
             Turn::Alone,
         );
     }
@@ -199,8 +234,11 @@ mod tests {
     fn what_is_no_test_program_is_passed_over() {
         let plain = artifact("cli", "weft", "bin", "src/main.rs")
             .replace("\"test\":true", "\"test\":false");
-        assert_eq!(test_program(&plain), None);
-        assert_eq!(test_program("not json"), None);
+        assert_eq!(
+            executable(&plain),
+            Some(Executable::Binary("/t/weft".into()))
+        );
+        assert_eq!(executable("not json"), None);
         assert_eq!(
             test_program(r#"{"reason":"build-finished","success":true}"#),
             None

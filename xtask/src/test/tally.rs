@@ -11,12 +11,14 @@ use super::libtest::Outcome;
 pub(super) enum Tier {
     /// Beside the code, without a socket; doc tests too.
     Unit,
-    /// Real sockets and real peers, in one process or as real processes on loopback.
+    /// Real sockets and real peers within one process.
     Direct,
+    /// The real binaries as processes on loopback.
+    E2e,
 }
 
 /// Every tier, each of which must run at least one test.
-const TIERS: &[Tier] = &[Tier::Unit, Tier::Direct];
+const TIERS: &[Tier] = &[Tier::Unit, Tier::Direct, Tier::E2e];
 
 impl Tier {
     /// The name used in `WEFT_REQUIRE` and in output.
@@ -24,6 +26,7 @@ impl Tier {
         match self {
             Self::Unit => "unit",
             Self::Direct => "direct",
+            Self::E2e => "e2e",
         }
     }
 }
