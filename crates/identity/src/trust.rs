@@ -33,7 +33,7 @@ pub enum TrustError {
 }
 
 /// Anchors by trust domain.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TrustRoots {
     domains: BTreeMap<String, Vec<TrustAnchor<'static>>>,
 }

@@ -6,6 +6,7 @@
 //! bounded, connections are bounded in number and in time; it serves until the process ends, also
 //! while draining, since that is when somebody looks.
 
+mod guard;
 mod server;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use tokio_util::sync::CancellationToken;
 
+use crate::log::LogHandle;
 use crate::metrics::{Exposition, TextFormat};
 use crate::ready::{Readiness, Status};
 use crate::shard::Worker;
@@ -155,6 +157,27 @@ impl Admin {
         let handler: Handler = Arc::new(move |request| Box::pin(handler(request)));
         self.routes.insert(path.to_owned(), handler);
         self
+    }
+
+    /// Adds `/log`: GET shows the log filter in force, PUT replaces it.
+    #[must_use]
+    pub fn log_route(self, log: Arc<LogHandle>) -> Self {
+        self.route("/log", move |request| match request.method {
+            Method::GET | Method::HEAD => {
+                AdminReply::text(StatusCode::OK, format!("{}\n", log.filter()))
+            }
+            Method::PUT => {
+                let filter = String::from_utf8_lossy(&request.body);
+                match log.set_filter(filter.trim()) {
+                    Ok(()) => AdminReply::text(StatusCode::OK, format!("{}\n", log.filter())),
+                    Err(error) => {
+                        let text = format!("{error}; an example: info,weft_proxy=debug\n");
+                        AdminReply::text(StatusCode::BAD_REQUEST, text)
+                    }
+                }
+            }
+            _ => AdminReply::text(StatusCode::METHOD_NOT_ALLOWED, "GET or PUT\n"),
+        })
     }
 
     /// The handler of a path.

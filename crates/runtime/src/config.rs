@@ -5,14 +5,21 @@
 //! every error is reported, not only the first; an error names its variable, the value (unless it
 //! is secret) and what would be accepted; nothing here reads the environment.
 
+mod duration;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+pub use duration::{DurationError, parse_duration};
+
 /// The exit code of a binary whose configuration is wrong (EX_USAGE of sysexits.h).
 pub const EXIT_CONFIG: u8 = 64;
+
+/// The log filter's name in the environment of every binary.
+pub const LOG: &str = "WEFT_LOG";
 
 /// A source of strings: the environment, flags, or a map in a test.
 pub trait Strings {
@@ -347,65 +354,6 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Why a string is not a duration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum DurationError {
-    /// Nothing there.
-    #[error("empty")]
-    Empty,
-    /// A number without a unit, or a unit that is none of ms, s, m, h, d.
-    #[error("needs a unit: ms, s, m, h or d")]
-    Unit,
-    /// Not a number before the unit.
-    #[error("needs a whole number before each unit")]
-    Number,
-    /// Does not fit.
-    #[error("too long")]
-    Overflow,
-}
-
-/// Reads `500ms`, `30s`, `5m`, `1h30m`, `7d` or `0`.
-///
-/// # Errors
-/// When it is none of these.
-pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
-    let mut rest = text.trim();
-    if rest.is_empty() {
-        return Err(DurationError::Empty);
-    }
-    if rest == "0" {
-        return Ok(Duration::ZERO);
-    }
-    let mut total = Duration::ZERO;
-    while !rest.is_empty() {
-        let digits = rest
-            .find(|c: char| !c.is_ascii_digit())
-            .ok_or(DurationError::Unit)?;
-        let (number, tail) = rest.split_at(digits);
-        let number: u64 = number.parse().map_err(|_| DurationError::Number)?;
-        let unit_end = tail
-            .find(|c: char| c.is_ascii_digit())
-            .unwrap_or(tail.len());
-        let (unit, tail) = tail.split_at(unit_end);
-        let seconds = match unit {
-            "ms" => 0,
-            "s" => 1,
-            "m" => 60,
-            "h" => 3_600,
-            "d" => 86_400,
-            _ => return Err(DurationError::Unit),
-        };
-        let part = if seconds == 0 {
-            Duration::from_millis(number)
-        } else {
-            Duration::from_secs(number.checked_mul(seconds).ok_or(DurationError::Overflow)?)
-        };
-        total = total.checked_add(part).ok_or(DurationError::Overflow)?;
-        rest = tail;
-    }
-    Ok(total)
-}
-
 fn parse_switch(raw: &str) -> Result<bool, &'static str> {
     match raw.to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Ok(true),
@@ -415,83 +363,4 @@ fn parse_switch(raw: &str) -> Result<bool, &'static str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::net::SocketAddr;
-
-    #[test]
-    fn every_error_is_reported_and_named() {
-        let strings = [
-            ("PORT", "eighty"),
-            ("TIMEOUT", "5"),
-            ("LEVEL", "loud"),
-            ("TOKEN", "hush"),
-        ];
-        let mut read = Reader::new(&strings);
-        let addr = read.required::<SocketAddr>("ADDR", "an address");
-        let port = read.or("PORT", "a port", 80_u16);
-        let timeout = read.duration_or("TIMEOUT", Duration::ZERO);
-        let level = read.one_of(
-            "LEVEL",
-            "quiet or normal",
-            &[("quiet", 0), ("normal", 1)],
-            1,
-        );
-        let token = read.secret("TOKEN", "64 hex digits", |_| Err::<(), _>("wrong length"));
-        read.conflict("ADDR and PORT exclude each other");
-        let errors = read
-            .finish(|| Some((addr?, port?, timeout?, level?, token?)))
-            .expect_err("six things are wrong");
-        assert_eq!(errors.errors().len(), 6);
-        let text = errors.to_string();
-        for part in [
-            "6 invalid settings",
-            "ADDR is not set; expected an address",
-            "PORT=\"eighty\" cannot be read (invalid digit found in string); expected a port",
-            "TIMEOUT=\"5\" cannot be read (needs a unit: ms, s, m, h or d)",
-            "LEVEL=\"loud\" cannot be read (unknown word); expected quiet or normal",
-            "TOKEN cannot be read (wrong length); expected 64 hex digits",
-            "ADDR and PORT exclude each other",
-        ] {
-            assert!(text.contains(part), "{part:?} is not in {text}");
-        }
-        assert!(!text.contains("hush"), "a secret appears in {text}");
-    }
-
-    #[test]
-    fn good_values_and_defaults_are_read() {
-        let strings = Layered(
-            [("PORT", " 81 "), ("EMPTY", "")],
-            [("PORT", "82"), ("LIST", "1, 2,")],
-        );
-        let mut read = Reader::new(&strings);
-        let port = read.or("PORT", "a port", 80_u16);
-        let empty = read.or("EMPTY", "a number", 5_u8);
-        let list = read.list::<u8>("LIST", "numbers");
-        let none = read.optional::<u8>("NONE", "a number");
-        let switch = read.switch_or("SWITCH", true);
-        let read = read.finish(|| Some((port?, empty?, list?, none?, switch?)));
-        assert_eq!(read, Ok((81, 5, vec![1, 2], None, true)));
-    }
-
-    #[test]
-    fn durations() {
-        let cases: [(&str, Result<Duration, DurationError>); 12] = [
-            ("500ms", Ok(Duration::from_millis(500))),
-            ("30s", Ok(Duration::from_secs(30))),
-            ("1h30m", Ok(Duration::from_secs(5_400))),
-            ("7d", Ok(Duration::from_secs(604_800))),
-            ("0", Ok(Duration::ZERO)),
-            ("0s", Ok(Duration::ZERO)),
-            ("", Err(DurationError::Empty)),
-            ("5", Err(DurationError::Unit)),
-            ("5w", Err(DurationError::Unit)),
-            ("s", Err(DurationError::Number)),
-            ("-5s", Err(DurationError::Number)),
-            ("18446744073709551615d", Err(DurationError::Overflow)),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(parse_duration(text), expected, "{text:?}");
-        }
-    }
-}
+mod tests;

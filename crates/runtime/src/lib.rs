@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`config`] | [`config::Strings`] (injectable source of strings), [`config::Reader`] (typed, collects every error), [`config::EXIT_CONFIG`] |
 //! | [`log`] | [`log::init`] (text or JSON to stderr through a bounded writer), [`log::LogHandle`], [`log::Lines`] (the same writer for an access log) |
+//! | [`accept`] | [`accept::accept`]: the next connection, whatever goes wrong with one |
 //! | [`task`] | [`task::spawn`], [`task::Task`], [`task::Tasks`], [`task::blocking`]: named and supervised |
 //! | [`shard`] | [`shard::Shards`] (N runtimes on N threads), [`shard::Worker`] (one) |
 //! | [`drain`] | [`drain::Drain`], [`drain::DrainWatch`], [`drain::DrainGuard`]: graceful, then a deadline, then forced |
@@ -19,6 +20,7 @@
 //! register every family; `Readiness` with one condition for each thing waited for; `Admin::start`;
 //! `Drain::new`; `Shards::start`; then `signal::drain_on_signal` until the process may exit.
 
+pub mod accept;
 pub mod admin;
 pub mod config;
 pub mod drain;

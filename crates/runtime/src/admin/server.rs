@@ -5,7 +5,6 @@
 //! accept error never ends the loop.
 
 use std::convert::Infallible;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +19,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
+use super::guard;
 use super::{Admin, AdminReply, AdminRequest, MAX_BODY_BYTES};
+use crate::accept::accept;
 use crate::task::Tasks;
 
 /// Connections served at once; more wait in the backlog.
@@ -29,8 +30,6 @@ const MAX_CONNECTIONS: usize = 64;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a client may take to send a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Pause after an accept error that will not go away by itself (no descriptors left).
-const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
 pub(super) async fn serve(admin: Arc<Admin>, listener: std::net::TcpListener) {
     let listener = match TcpListener::from_std(listener) {
@@ -47,38 +46,21 @@ pub(super) async fn serve(admin: Arc<Admin>, listener: std::net::TcpListener) {
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
             return;
         };
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                let admin = Arc::clone(&admin);
-                connections.spawn("admin-connection", async move {
-                    connection(admin, stream, peer).await;
-                    drop(permit);
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the admin listener cannot accept");
-                if !is_of_one_connection(&error) {
-                    tokio::time::sleep(ACCEPT_BACKOFF).await;
-                }
-            }
-        }
+        let (stream, peer) = accept(&listener, "admin").await;
+        let admin = Arc::clone(&admin);
+        connections.spawn("admin-connection", async move {
+            connection(admin, stream, peer).await;
+            drop(permit);
+        });
     }
 }
 
-/// Whether an accept error concerns only the connection that was being accepted.
-fn is_of_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::Interrupted
-    )
-}
-
 async fn connection(admin: Arc<Admin>, stream: TcpStream, peer: SocketAddr) {
+    // A connection that is gone already is served to its end, which is near.
+    let local = stream.local_addr().unwrap_or(peer);
     let service = service_fn(move |request| {
         let admin = Arc::clone(&admin);
-        async move { Ok::<_, Infallible>(answer(&admin, request, peer).await) }
+        async move { Ok::<_, Infallible>(answer(&admin, request, peer, local).await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -95,9 +77,13 @@ async fn answer(
     admin: &Admin,
     request: Request<Incoming>,
     peer: SocketAddr,
+    local: SocketAddr,
 ) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
     let is_head = head.method == Method::HEAD;
+    if let Some(reply) = guard::refuse(&head, local) {
+        return response(reply, is_head);
+    }
     let Some(handler) = admin.find(head.uri.path()) else {
         let known: Vec<&str> = admin.routes.keys().map(String::as_str).collect();
         let text = format!("not found; here are: {}\n", known.join(" "));
