@@ -117,6 +117,8 @@ impl Upgrade {
 mod tests {
     use super::*;
 
+    type Pairs = [(&'static str, &'static str)];
+
     fn map(pairs: &[(&str, &str)]) -> HeaderMap {
         pairs
             .iter()
@@ -137,7 +139,7 @@ mod tests {
 
     #[test]
     fn what_belongs_to_one_connection_does_not_pass() {
-        let cases: [(&[(&str, &str)], Upgrade, &[&str]); 6] = [
+        let cases: [(&Pairs, Upgrade, &[&str]); 6] = [
             (
                 &[("connection", "close"), ("x", "1")],
                 Upgrade::None,

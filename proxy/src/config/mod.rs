@@ -1,6 +1,7 @@
 //! Start-up settings: addresses, files and sizes. What may change later comes from the control plane.
 
 mod env;
+pub mod keys;
 mod parse;
 
 pub use env::from_env;
@@ -76,40 +77,40 @@ impl Config {
     pub fn read(strings: &dyn Strings) -> Result<Self, ConfigErrors> {
         let mut read = Reader::new(strings);
         let address = "an address such as 127.0.0.1:15001";
-        let workload = read.required("WEFT_WORKLOAD", "<namespace>/<pod>");
+        let workload = read.required(keys::WORKLOAD, "<namespace>/<pod>");
         let controller =
-            read.required("WEFT_CONTROLLER", "a host and port such as 127.0.0.1:15010");
-        let token_file = read.required("WEFT_TOKEN_FILE", "the path of the workload's token");
-        let root_file = read.required("WEFT_ROOT_FILE", "the path of the trust anchors, PEM");
+            read.required(keys::CONTROLLER, "a host and port such as 127.0.0.1:15010");
+        let token_file = read.required(keys::TOKEN_FILE, "the path of the workload's token");
+        let root_file = read.required(keys::ROOT_FILE, "the path of the trust anchors, PEM");
         let trust_domain = read.or(
-            "WEFT_TRUST_DOMAIN",
+            keys::TRUST_DOMAIN,
             "a trust domain",
             TrustDomain::default(),
         );
         let inbound = read.optional_with(
-            "WEFT_INBOUND",
+            keys::INBOUND,
             "127.0.0.1:41001=8080=127.0.0.1:41002, comma separated",
             parse::inbound,
         );
-        let inbound_redirect = read.optional("WEFT_INBOUND_REDIRECT", address);
-        let outbound = read.optional("WEFT_OUTBOUND", address);
+        let inbound_redirect = read.optional(keys::INBOUND_REDIRECT, address);
+        let outbound = read.optional(keys::OUTBOUND, address);
         let outbound_redirect =
-            read.optional_with("WEFT_OUTBOUND_REDIRECT", address, parse::loopback);
+            read.optional_with(keys::OUTBOUND_REDIRECT, address, parse::loopback);
         let services = read.optional_with(
-            "WEFT_SERVICES",
+            keys::SERVICES,
             "127.0.0.1:41010=shop.production.svc.cluster.local:80, comma separated",
             parse::services,
         );
-        let admin = read.required_with("WEFT_ADMIN", address, parse::loopback);
-        let shards = read.optional_with("WEFT_SHARDS", "1 to 256", |text| match text.parse() {
+        let admin = read.required_with(keys::ADMIN, address, parse::loopback);
+        let shards = read.optional_with(keys::SHARDS, "1 to 256", |text| match text.parse() {
             Ok(count) if (1..=SHARDS_MAX).contains(&count) => Ok(count),
             Ok(_) => Err("is out of range".to_owned()),
             Err(error) => Err(error.to_string()),
         });
-        let drain = read.duration_or("WEFT_DRAIN", limits::DRAIN_TIMEOUT);
-        let log = read.or("WEFT_LOG", "a filter such as info", "info".to_owned());
+        let drain = read.duration_or(keys::DRAIN, limits::DRAIN_TIMEOUT);
+        let log = read.or(keys::LOG, "a filter such as info", "info".to_owned());
         let log_format = read.one_of(
-            "WEFT_LOG_FORMAT",
+            keys::LOG_FORMAT,
             "text or json",
             &weft_runtime::log::FORMATS,
             weft_runtime::log::Format::default(),

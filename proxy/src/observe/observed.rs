@@ -85,6 +85,16 @@ impl Observed {
     }
 }
 
+impl Drop for Observed {
+    fn drop(&mut self) {
+        // Over HTTP/1 a server stops asking once the announced length is written; that the peer has not said END_STREAM yet
+        // is then no abort.
+        if self.rest.is_some() && self.body.size_hint().exact() == Some(0) {
+            self.end();
+        }
+    }
+}
+
 impl HttpBody for Observed {
     type Data = Bytes;
     type Error = BodyError;

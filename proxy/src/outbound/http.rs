@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use std::{convert::Infallible, sync::Arc};
 use tokio::net::TcpStream;
-use weft_model::resource::Name;
+use weft_model::{resource::Name, route::OutboundPolicy};
 
 /// Answers one request, whatever happens.
 pub(super) async fn respond(
@@ -75,7 +75,7 @@ async fn forward(
     let chosen = match destination {
         Destination::Mesh(policy) => {
             let fallback = (policy.host.clone(), policy.port);
-            let chosen = in_mesh(conn, &mut parts, policy, exchange)?;
+            let chosen = in_mesh(conn, &mut parts, &policy, exchange)?;
             (
                 chosen,
                 authority.or_else(|| format!("{}:{}", fallback.0, fallback.1).parse().ok()),
@@ -159,11 +159,11 @@ async fn forward(
 fn in_mesh(
     conn: &Conn,
     parts: &mut Parts,
-    policy: Arc<weft_model::route::OutboundPolicy>,
+    policy: &Arc<OutboundPolicy>,
     exchange: &mut Exchange,
 ) -> Result<Chosen, ProxyError> {
     let proxy = &conn.shard.proxy;
-    let decision = route::http(&proxy.tables, Arc::clone(&policy), parts).inspect_err(|_| {
+    let decision = route::http(&proxy.tables, Arc::clone(policy), parts).inspect_err(|_| {
         let service = Service::of(&policy.host);
         exchange.on(proxy.observe.to_service(exchange.own(), service));
         exchange

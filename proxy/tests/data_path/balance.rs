@@ -42,10 +42,11 @@ async fn split(weights: [u32; 2]) -> (Pair, [HttpBackend; 2]) {
 
 #[tokio::test]
 async fn shares_follow_the_weights() {
-    let (pair, [_, small]) = split([90, 10]).await;
+    let (pair, [_large, small]) = split([90, 10]).await;
     let mut client = pair.h1().await;
     for _ in 0..1_000 {
-        assert_eq!(client.get("/").await.unwrap().status, 200);
+        let reply = client.get("/").await.unwrap();
+        assert_eq!(reply.status, 200, "{}", reply.text());
     }
     // Five standard deviations of the binomial distribution.
     assert!(

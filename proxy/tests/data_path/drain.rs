@@ -1,46 +1,45 @@
 //! The end: no new work, what is in flight is finished, bounded.
 
-use crate::pair::Plan;
+use crate::pair::{Pair, Plan};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use weft_runtime::{drain::Drained, task};
-use weft_testkit::{backend::http::HttpBackend, wait::until};
+use weft_testkit::{backend::http::HttpBackend, client::Client, wait::until};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
-#[tokio::test]
-async fn what_is_in_flight_is_finished() {
+async fn finishes(client: impl AsyncFnOnce(&Pair) -> Client) {
     let app = HttpBackend::start("shop").await;
     let pair = Plan::default().start(app.addr()).await;
-    for mut client in [pair.h1().await, pair.h2().await] {
-        let request = task::spawn("test-request", async move {
-            (
-                client.get("/delay/300").await.map(|reply| reply.status),
-                client,
-            )
-        });
-        let before = app.requests();
-        until(DEADLINE, "the request to arrive", || {
-            app.requests() > before || app.in_flight() > 0
-        })
-        .await;
-        if let Drained::DeadlinePassed { left } | Drained::Aborted { left } =
-            pair.web.drain.run(DEADLINE, std::future::pending()).await
-        {
-            panic!("{left} connections were cut");
-        }
-        let (status, _) = request.await.unwrap();
-        assert_eq!(status.unwrap(), 200);
-        break;
-    }
-    // The listener is closed: nothing new is accepted.
-    until(DEADLINE, "the listener to close", || true).await;
-    assert!(TcpStream::connect(pair.service).await.is_err());
+    let mut client = client(&pair).await;
+    let request = task::spawn("test-request", async move {
+        (
+            client.get("/delay/300").await.map(|reply| reply.status),
+            client,
+        )
+    });
+    until(DEADLINE, "the request to arrive", || app.in_flight() > 0).await;
+    let ended = pair.web.drain.run(DEADLINE, std::future::pending()).await;
+    assert_eq!(ended, Drained::Finished);
+    let (status, client) = request.await.unwrap();
+    assert_eq!(status.unwrap(), 200);
+    until(DEADLINE, "the connection to close", || client.is_closed()).await;
+    assert!(
+        TcpStream::connect(pair.service).await.is_err(),
+        "nothing new is accepted"
+    );
+    let ended = pair.shop.drain.run(DEADLINE, std::future::pending()).await;
     assert_eq!(
-        pair.shop.drain.run(DEADLINE, std::future::pending()).await,
+        ended,
         Drained::Finished,
         "a peer's idle connection does not hold the server"
     );
+}
+
+#[tokio::test]
+async fn what_is_in_flight_is_finished() {
+    finishes(async |pair| pair.h1().await).await;
+    finishes(async |pair| pair.h2().await).await;
 }
 
 #[tokio::test]

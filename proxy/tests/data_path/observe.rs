@@ -51,6 +51,17 @@ async fn each_side_counts_a_request_once_with_istios_labels() {
             ("connection_security_policy", security),
         ];
         let scrape = side.scrape();
+        let found: Vec<_> = scrape
+            .find("istio_requests_total", &[])
+            .map(|it| {
+                (
+                    it.label("response_code"),
+                    it.label("response_flags"),
+                    it.value,
+                )
+            })
+            .collect();
+        assert_eq!(found.len(), 2, "{reporter} {found:?}");
         assert_eq!(
             scrape.value("istio_requests_total", &labels),
             Some(3.0),
