@@ -23,7 +23,7 @@ use tokio::{
 use tonic::transport::server::Connected;
 use weft_identity::{alpn::Alpn, handshake, store::ClientAuth};
 use weft_model::identity::SpiffeId;
-use weft_runtime::{drain::DrainWatch, task};
+use weft_runtime::{accept::ACCEPT_BACKOFF, drain::DrainWatch, task};
 
 /// Connections at once: one per proxy, and those that ask for certificates.
 const MAX_CONNECTIONS: usize = 8_192;
@@ -31,8 +31,6 @@ const MAX_CONNECTIONS: usize = 8_192;
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 /// Connections that may wait for the server.
 const READY: usize = 64;
-/// Pause after an accept error that will not go away by itself.
-const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone)]
