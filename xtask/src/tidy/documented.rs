@@ -177,10 +177,11 @@ fn code_headings(repo: &Repo) -> Places {
     places
 }
 
-/// The line under a code's heading begins with the HTTP status that the code's table says.
+/// The page's table has a row for each code, with the HTTP status that the code's own table says.
 fn statuses(repo: &Repo) -> Vec<Finding> {
-    let page: Vec<&str> = repo.text(ERRORS).unwrap_or_default().lines().collect();
-    let headings = code_headings(repo);
+    let Some(page) = repo.text(ERRORS) else {
+        return Vec::new();
+    };
     let mut findings = Vec::new();
     for (code, (path, line)) in codes(repo) {
         let table = repo
@@ -189,23 +190,18 @@ fn statuses(repo: &Repo) -> Vec<Finding> {
             .lines()
             .skip(line)
             .take(3);
-        let Some(status) = table
+        let status = table
             .filter_map(|line| line.trim().strip_prefix("status: "))
-            .next()
-        else {
+            .next();
+        let Some(status) = status.map(|status| status.trim_end_matches(',')) else {
             continue;
         };
-        let status = status.trim_end_matches(',');
-        let Some((_, heading)) = headings.get(&code) else {
-            continue;
-        };
-        let under = page.iter().skip(*heading).find(|line| !line.is_empty());
-        let words = under.map(|line| line.split_whitespace().take(2).collect::<Vec<_>>());
-        if words.is_none_or(|words| words != ["HTTP", status]) {
-            let message = format!(
-                "{code} is HTTP {status}, which the line under its heading does not begin with"
-            );
-            findings.push(Finding::at(ERRORS, *heading, message));
+        let row = format!("| {code} | {status} |");
+        if !page.lines().any(|line| line.starts_with(&row)) {
+            findings.push(Finding::of(
+                ERRORS,
+                format!("has no row that begins with `{row}`"),
+            ));
         }
     }
     findings
@@ -266,11 +262,11 @@ mod tests {
             "Row {\n    code: \"no-route\",\n    status: 404,\n}",
         );
         check_files(
-            &[code, (ERRORS, "## `no-route`\n\nHTTP 404 · flag `NR`\n")],
+            &[code, (ERRORS, "| no-route | 404 | NR |\n## `no-route`\n")],
             0,
         );
         check_files(
-            &[code, (ERRORS, "## `no-route`\n\nHTTP 503 · flag `NR`\n")],
+            &[code, (ERRORS, "| no-route | 503 | NR |\n## `no-route`\n")],
             1,
         );
     }
