@@ -242,7 +242,8 @@ fn string(schema: &Value, text: &str, fault: &mut impl FnMut(Fault)) {
     }
 }
 
-/// Whether `text` matches `^[class]+$`, the only form of pattern that our schemas use.
+/// Whether `text` matches `^[class]+$`. The other patterns of our schemas are durations, which
+/// `weft-translate` parses.
 fn matches_class(pattern: &str, text: &str) -> bool {
     let Some(class) = pattern
         .strip_prefix("^[")
