@@ -138,7 +138,7 @@ async fn connection(conn: Arc<Conn>, mut stream: Stream, guard: DrainGuard) -> i
         // Nobody spoke: dial on, and whoever speaks first decides.
         match speculate::whoever_speaks_first(&conn, &mut stream, destination).await? {
             speculate::Spoke::Client(spoken, open) => (first, dialled) = (spoken, open),
-            speculate::Spoke::Server(open) => return tcp::join(stream, open).await,
+            speculate::Spoke::Server(open) => return tcp::join(&conn, stream, open).await,
             speculate::Spoke::Nobody => return Ok(()),
         }
     }

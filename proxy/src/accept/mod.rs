@@ -6,7 +6,7 @@ mod serve;
 
 pub use listen::accept_each;
 pub use original::original_destination;
-pub use serve::{Limits, serve_h1, serve_h2};
+pub use serve::{HEAD_MAX_BYTES, Limits, serve_h1, serve_h2};
 
 use crate::config::InboundListener;
 use weft_model::host::Host;

@@ -37,7 +37,7 @@ impl Limits {
 }
 
 /// Largest head that passes, over HTTP/2 as over HTTP/1.
-const HEAD_MAX_BYTES: u32 = 64 * 1024;
+pub const HEAD_MAX_BYTES: u32 = limits::HTTP1_MAX_BUFFER_BYTES as u32;
 
 /// Serves HTTP/1. On drain the response in flight says `Connection: close`.
 pub async fn serve_h1<I, S>(io: I, service: S, guard: DrainGuard)

@@ -6,6 +6,7 @@ use super::{
     upstream::{Role, Upstream},
 };
 use crate::{
+    accept::HEAD_MAX_BYTES,
     body::Body,
     error::ProxyError,
     shard::{Executor, Shard},
@@ -130,6 +131,7 @@ pub(super) async fn connect_h2(
         .initial_stream_window_size(window)
         .initial_connection_window_size(connection_window)
         .initial_max_send_streams(streams)
+        .max_header_list_size(HEAD_MAX_BYTES)
         .adaptive_window(false);
     let (send, connection) = builder
         .handshake(TokioIo::new(transport))

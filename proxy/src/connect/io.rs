@@ -1,10 +1,12 @@
 //! Byte streams of the data path: one concrete type towards each side, so that nothing is boxed.
 
 use bytes::{Buf, Bytes};
+use socket2::SockRef;
 use std::{
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -82,6 +84,44 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Prefixed<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+/// A stream with a socket underneath.
+pub trait OnSocket {
+    /// The socket.
+    fn socket(&self) -> &TcpStream;
+
+    /// Lets the close of the stream be a reset: the other side must not take what broke off for the end.
+    fn close_with_reset(&self) {
+        let _ = SockRef::from(self.socket()).set_linger(Some(Duration::ZERO));
+    }
+}
+
+impl OnSocket for TcpStream {
+    fn socket(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl<S: OnSocket> OnSocket for Prefixed<S> {
+    fn socket(&self) -> &TcpStream {
+        self.inner.socket()
+    }
+}
+
+impl<S: OnSocket> OnSocket for tokio_rustls::server::TlsStream<S> {
+    fn socket(&self) -> &TcpStream {
+        self.get_ref().0.socket()
+    }
+}
+
+impl OnSocket for Transport {
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        }
     }
 }
 

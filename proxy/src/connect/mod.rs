@@ -16,7 +16,7 @@ mod upstream;
 pub use copy::{Way, copy_both};
 pub use form::{authority, for_wire, response};
 pub use http::{Http1, Stream};
-pub use io::{Prefixed, Transport};
+pub use io::{OnSocket, Prefixed, Transport};
 pub use pool::{Held, Pool};
 pub use send::{Answer, Lease, Wire, send};
 pub use tcp::{reset, tune};

@@ -2,14 +2,14 @@
 
 use super::Conn;
 use crate::{
-    connect::{self, Prefixed, Transport, Way, copy_both},
+    connect::{self, OnSocket, Prefixed, Transport, Way, copy_both},
     detect::{self, First},
     error::ProxyError,
-    observe::OpenTcp,
+    observe::{OpenTcp, Own, access_log::Entry, series::Edge},
     policy, respond,
 };
 use bytes::{Bytes, BytesMut};
-use std::{io, pin::pin};
+use std::{io, pin::pin, sync::Arc};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -19,18 +19,20 @@ use weft_identity::alpn::Alpn;
 /// The application's connection, counted as open.
 pub(super) struct Open {
     server: Prefixed<Transport>,
-    counted: OpenTcp,
+    own: Arc<Own>,
+    edge: Arc<Edge>,
 }
 
 /// Sends the connection on to the application; without the right to be there it is closed.
 pub(super) async fn forward(
     conn: &Conn,
-    client: impl AsyncRead + AsyncWrite + Unpin,
+    client: impl AsyncRead + AsyncWrite + OnSocket + Unpin,
 ) -> io::Result<()> {
     match open(conn).await {
         Ok(open) => join(conn, client, open).await,
         Err(error) => {
             note(conn, &error);
+            client.close_with_reset();
             Ok(())
         }
     }
@@ -49,7 +51,8 @@ async fn open(conn: &Conn) -> Result<Open, ProxyError> {
     let edge = conn.source.edge_of_bytes(&proxy.observe, &own);
     Ok(Open {
         server: Prefixed::new(Bytes::new(), server),
-        counted: OpenTcp::new(edge),
+        own,
+        edge,
     })
 }
 
@@ -62,25 +65,48 @@ fn note(conn: &Conn, error: &ProxyError) {
 /// Joins the two until both have ended, the drain is forced, or policy forbids what they do.
 pub(super) async fn join(
     conn: &Conn,
-    mut client: impl AsyncRead + AsyncWrite + Unpin,
+    mut client: impl AsyncRead + AsyncWrite + OnSocket + Unpin,
     open: Open,
 ) -> io::Result<()> {
     let Open {
         mut server,
-        counted,
+        own,
+        edge,
     } = open;
+    let counted = OpenTcp::new(&conn.shard.proxy.observe, own, edge, || entry(conn));
     let passed = |way, count| match way {
         Way::There => counted.passed(count, 0),
         Way::Back => counted.passed(0, count),
     };
-    tokio::select! {
-        copied = copy_both(&mut client, &mut server, passed) => copied,
-        () = conn.drain.forced() => Ok(()),
+    let copied = tokio::select! {
+        copied = copy_both(&mut client, &mut server, passed) => Some(copied),
+        () = conn.drain.forced() => None,
         () = forbidden(conn) => {
             tracing::warn!(client.addr = %conn.client, port = conn.port, "connection closed by a change of policy");
             conn.shard.proxy.observe.refused_inbound("policy_changed");
-            Ok(())
+            None
         }
+    };
+    // What broke off must not look like an end.
+    if !matches!(copied, Some(Ok(()))) {
+        client.close_with_reset();
+        server.close_with_reset();
+    }
+    copied.unwrap_or(Ok(()))
+}
+
+fn entry(conn: &Conn) -> Entry {
+    Entry {
+        side: "inbound",
+        method: "-".to_owned(),
+        path: "-".to_owned(),
+        version: "TCP",
+        upstream: Some(conn.app),
+        peer: conn
+            .source
+            .identity()
+            .map(|peer| peer.id.as_str().to_owned()),
+        ..Entry::default()
     }
 }
 

@@ -1,4 +1,4 @@
-//! One line a request, off by default, switched at run time: text for people or JSON for machines, with the objects that
+//! One line a request or opaque connection, off by default, switched at run time: text for people or JSON for machines, with the objects that
 //! decided.
 //!
 //! Lines are written by a thread of their own through a bounded queue; what does not fit is dropped and counted
@@ -47,6 +47,12 @@ pub struct Entry {
     /// Who is at the other end, by its certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<String>,
+    /// Bytes that the client sent; opaque connections only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_received: Option<u64>,
+    /// Bytes that the server sent; opaque connections only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_sent: Option<u64>,
     /// Code of a reply that the proxy made itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_code: Option<&'static str>,
@@ -163,6 +169,9 @@ fn text(entry: &Entry, key: SeriesKey, took: Duration, now: SystemTime) -> Vec<u
         dash(&entry.peer),
         entry.sources.join(", "),
     );
+    if let (Some(received), Some(sent)) = (entry.bytes_received, entry.bytes_sent) {
+        let _ = write!(line, " received={received} sent={sent}");
+    }
     if let Some(code) = entry.error_code {
         let _ = write!(
             line,

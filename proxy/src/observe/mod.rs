@@ -8,6 +8,7 @@ mod exchange;
 mod families;
 pub mod labels;
 mod observed;
+mod open_tcp;
 mod own;
 pub mod peer;
 pub mod series;
@@ -15,6 +16,7 @@ pub mod series;
 pub use exchange::Exchange;
 pub use families::Edges;
 pub use observed::{BodyError, Observed};
+pub use open_tcp::OpenTcp;
 pub use own::{EdgeCache, Own};
 
 use crate::{balance::EndpointHandle, connect::Held};
@@ -27,7 +29,7 @@ use prometheus_client::{
     registry::Registry,
 };
 use series::Edge;
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 use weft_model::{host::Host, mesh::AccessLog as Mode, workload::WorkloadConfig};
 
 /// A family with one label.
@@ -223,33 +225,5 @@ impl PoolGauge {
 impl Drop for PoolGauge {
     fn drop(&mut self) {
         self.set(Held::default());
-    }
-}
-
-/// An opaque connection in progress, counted as open until dropped.
-#[derive(Debug)]
-pub struct OpenTcp(Arc<Edge>);
-
-impl OpenTcp {
-    /// Counts it as opened.
-    #[must_use]
-    pub fn new(edge: Arc<Edge>) -> Self {
-        edge.tcp.opened.fetch_add(1, Ordering::Relaxed);
-        Self(edge)
-    }
-
-    /// Bytes that have passed: from the client, and from the server.
-    pub fn passed(&self, from_client: u64, from_server: u64) {
-        self.0
-            .tcp
-            .received
-            .fetch_add(from_client, Ordering::Relaxed);
-        self.0.tcp.sent.fetch_add(from_server, Ordering::Relaxed);
-    }
-}
-
-impl Drop for OpenTcp {
-    fn drop(&mut self) {
-        self.0.tcp.closed.fetch_add(1, Ordering::Relaxed);
     }
 }

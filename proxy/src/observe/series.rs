@@ -92,7 +92,7 @@ impl Series {
         let bounds = BOUNDS_MICROS
             .iter()
             .map(|micros| *micros as f64 / 1_000.0)
-            .chain([f64::MAX]);
+            .chain([f64::INFINITY]);
         let buckets: Vec<(f64, u64)> = bounds.zip(counts).collect();
         let count = buckets.iter().map(|(_, count)| count).sum();
         (

@@ -3,11 +3,11 @@
 use super::{Conn, Stream, place};
 use crate::{
     balance::Load,
-    connect::{self, Prefixed, Transport, Way, copy_both, reset},
+    connect::{self, OnSocket, Prefixed, Transport, Upstream, Way, copy_both, reset},
     error::ProxyError,
-    observe::{OpenTcp, labels::Service},
+    observe::{OpenTcp, Own, access_log::Entry, labels::Service, series::Edge},
     respond,
-    route::{self, Destination},
+    route::{self, Decision, Destination},
 };
 use bytes::Bytes;
 use std::{io, sync::Arc};
@@ -17,9 +17,12 @@ use weft_traffic::Outcome;
 /// An upstream connection for opaque bytes, counted as open.
 pub(super) struct Open {
     pub(super) server: Prefixed<Transport>,
-    counted: OpenTcp,
+    own: Arc<Own>,
+    edge: Arc<Edge>,
+    upstream: Arc<Upstream>,
+    decision: Option<Decision>,
+    instance: Option<String>,
     _load: Option<Load>,
-    drain: weft_runtime::drain::DrainWatch,
 }
 
 impl Open {
@@ -45,7 +48,7 @@ pub(super) async fn forward(
         None => open(conn, &destination).await,
     };
     match opened {
-        Ok(open) => join(stream, open).await,
+        Ok(open) => join(conn, stream, open).await,
         Err(error) => {
             note(&error);
             reset(stream.into_parts().1);
@@ -63,12 +66,14 @@ pub(super) async fn open(conn: &Conn, destination: &Destination) -> Result<Open,
     let shard = &conn.shard;
     let proxy = &shard.proxy;
     let own = proxy.observe.own(proxy.tables.workload().as_ref());
+    let mut decided = None;
     let (upstream, edge, mut load) = match destination {
         Destination::Mesh(policy) => {
             let decision = route::tcp(&proxy.tables, Arc::clone(policy))?;
             let picked = decision.cluster.pick()?;
             let host = &decision.cluster.cluster.name.host;
             let (edge, _) = proxy.observe.outbound(&own, host, &picked.endpoint);
+            decided = Some((decision, picked.endpoint.endpoint.instance.clone()));
             (
                 Arc::clone(&picked.endpoint.upstream),
                 edge,
@@ -89,28 +94,61 @@ pub(super) async fn open(conn: &Conn, destination: &Destination) -> Result<Open,
             Outcome::Failure
         });
     }
+    let (decision, instance) = decided.unzip();
     Ok(Open {
         server: Prefixed::new(Bytes::new(), server?),
-        counted: OpenTcp::new(edge),
+        own,
+        edge,
+        upstream,
+        decision,
+        instance,
         _load: load,
-        drain: conn.drain.clone(),
     })
 }
 
-/// Joins the two until both have ended, or the drain is forced.
-pub(super) async fn join(mut client: Stream, open: Open) -> io::Result<()> {
+/// Joins the two until both have ended, or the drain is forced. It is counted from here on: a speculative connection that
+/// turns out not to be wanted is none of the application's.
+pub(super) async fn join(conn: &Conn, mut client: Stream, open: Open) -> io::Result<()> {
+    let entry = || entry(&open);
+    let counted = OpenTcp::new(
+        &conn.shard.proxy.observe,
+        Arc::clone(&open.own),
+        Arc::clone(&open.edge),
+        entry,
+    );
     let Open {
-        mut server,
-        counted,
-        _load,
-        drain,
+        mut server, _load, ..
     } = open;
     let passed = |way, count| match way {
         Way::There => counted.passed(count, 0),
         Way::Back => counted.passed(0, count),
     };
-    drain
+    let copied = conn
+        .drain
         .until_forced(copy_both(&mut client, &mut server, passed))
-        .await
-        .unwrap_or(Ok(()))
+        .await;
+    // What broke off must not look like an end.
+    if !matches!(copied, Some(Ok(()))) {
+        client.close_with_reset();
+        server.close_with_reset();
+    }
+    copied.unwrap_or(Ok(()))
+}
+
+fn entry(open: &Open) -> Entry {
+    let decision = open.decision.as_ref();
+    Entry {
+        side: "outbound",
+        method: "-".to_owned(),
+        path: "-".to_owned(),
+        version: "TCP",
+        cluster: decision.map(|decision| decision.cluster.cluster.name.to_string()),
+        sources: decision.map_or_else(Vec::new, |decision| {
+            decision.sources().map(ToString::to_string).collect()
+        }),
+        instance: open.instance.clone(),
+        upstream: Some(open.upstream.address),
+        peer: open.upstream.peer.as_ref().map(|id| id.as_str().to_owned()),
+        ..Entry::default()
+    }
 }

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use weft_model::protocol::Protocol;
 use weft_testkit::{
-    backend::http::HttpBackend,
+    backend::{http::HttpBackend, tcp::TcpBackend},
     client::{Body, BodyError, Client, empty, full, read},
 };
 
@@ -211,6 +211,46 @@ async fn connect_carries_any_protocol() {
     let mut h2 = Client::h2_on(connect().await, "shop").await.unwrap();
     assert_eq!(h2.get("/").await.unwrap().status, 200);
     assert_eq!(app.last().version, Version::HTTP_2);
+}
+
+#[tokio::test]
+async fn a_connection_that_its_application_has_closed_fails_no_request() {
+    let app = HttpBackend::start("shop").await;
+    let pair = Plan::default().start(app.addr()).await;
+    let mut client = pair.h1().await;
+    for _ in 0..20 {
+        assert_eq!(client.get("/close").await.unwrap().status, 200);
+        assert_eq!(client.get("/").await.unwrap().status, 200);
+    }
+}
+
+#[tokio::test]
+async fn connect_reaches_a_place_outside_the_mesh() {
+    let app = HttpBackend::start("shop").await;
+    let outside = TcpBackend::echo().await;
+    let pair = Plan::default().start(app.addr()).await;
+    let address = outside.addr();
+    let name = weft_model::resource::Name::Authority {
+        host: "127.0.0.1".to_owned(),
+        port: address.port(),
+    };
+    pair.web.edit(|snapshot| {
+        let entry = weft_proxy::tables::NameEntry::new(weft_proxy::tables::Answer::NotFound);
+        snapshot.names.insert(name, entry);
+    });
+    let mut socket = TcpStream::connect(pair.explicit).await.unwrap();
+    let head = format!("CONNECT {address} HTTP/1.1\r\nhost: {address}\r\n\r\n");
+    socket.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        assert!(socket.read_buf(&mut answer).await.unwrap() > 0);
+    }
+    // The first bytes of TLS: the place's own business.
+    let hello = b"\x16\x03\x01\x00\x05hello";
+    socket.write_all(hello).await.unwrap();
+    let mut echo = [0; 10];
+    socket.read_exact(&mut echo).await.unwrap();
+    assert_eq!(&echo, hello);
 }
 
 #[tokio::test]

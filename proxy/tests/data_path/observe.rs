@@ -2,10 +2,16 @@
 
 use crate::pair::{Plan, with_headers};
 use http::Method;
-use weft_model::mesh::AccessLog;
+use std::time::Duration;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use weft_model::{mesh::AccessLog, protocol::Protocol};
 use weft_testkit::{
-    backend::http::HttpBackend,
+    backend::{http::HttpBackend, tcp::TcpBackend},
     client::{Client, empty},
+    wait::until,
 };
 
 #[tokio::test]
@@ -135,4 +141,32 @@ async fn the_access_log_names_who_decided() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn an_opaque_connection_is_logged_when_it_ends() {
+    let app = TcpBackend::echo().await;
+    let plan = Plan {
+        access_log: AccessLog::Text,
+        ..Plan::speaking(Protocol::Opaque)
+    };
+    let pair = plan.start(app.addr()).await;
+    let mut socket = TcpStream::connect(pair.service).await.unwrap();
+    socket.write_all(b"hello").await.unwrap();
+    socket.shutdown().await.unwrap();
+    let mut echo = Vec::new();
+    socket.read_to_end(&mut echo).await.unwrap();
+    assert_eq!(echo, b"hello");
+    for side in [&pair.web, &pair.shop] {
+        until(Duration::from_secs(5), "the line", || {
+            side.log().contains("received=5 sent=5")
+        })
+        .await;
+        assert!(side.log().contains("\"- - TCP\""), "{}", side.log());
+    }
+    assert!(
+        pair.web.log().contains("instance=shop-1"),
+        "{}",
+        pair.web.log()
+    );
 }
