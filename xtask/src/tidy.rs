@@ -10,6 +10,7 @@ mod edges;
 mod features;
 mod headers;
 mod homes;
+mod links;
 mod manifests;
 mod repo;
 mod source;
@@ -34,6 +35,7 @@ const RULES: &[Rule] = &[
     ("homes", homes::check),
     ("documented", documented::check),
     ("features", features::check),
+    ("links", links::check),
     ("words", words::check),
 ];
 
