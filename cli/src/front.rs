@@ -20,7 +20,7 @@ use crate::config::{ReportArgs, Surroundings, UpArgs, surroundings};
 use crate::measure::{Meter, Report, Span};
 use crate::output::{Console, Lines, columns};
 use crate::up::process::Launcher;
-use crate::up::state::RunState;
+use crate::up::state::{InstanceState, RunState};
 use crate::up::supervisor::{Options, Supervisor};
 use crate::up::variables::hidden;
 
@@ -32,6 +32,9 @@ const WATCH: Duration = Duration::from_secs(1);
 
 /// What is not ready by then is named, and the rest goes on.
 const READY_WITHIN: Duration = Duration::from_secs(45);
+
+/// Ends of a process in a row after which nobody waits for it.
+const HOPELESS: u32 = 3;
 
 /// The code of a command that a second signal cut short.
 const EXIT_ABORTED: u8 = 130;
@@ -45,6 +48,9 @@ pub trait Guest {
     -> impl Future<Output = ()>;
     /// What the load generator says: requests sent and failed; `None` when there is none.
     fn load(&mut self, run: &RunState) -> impl Future<Output = Option<(u64, u64)>>;
+    /// The run is about to be taken down.
+    fn end(&mut self, console: &Console, run: &RunState, meter: &Meter)
+    -> impl Future<Output = ()>;
 }
 
 /// `weft up`.
@@ -71,6 +77,8 @@ impl Guest for Bare {
     async fn load(&mut self, _run: &RunState) -> Option<(u64, u64)> {
         None
     }
+
+    async fn end(&mut self, _console: &Console, _run: &RunState, _meter: &Meter) {}
 }
 
 /// Where the lines for people go.
@@ -214,9 +222,11 @@ impl<G: Guest> Front<G> {
                 self.print(began, Span::Recent).await;
             }
         }
+        self.console.frame(Vec::new());
+        let run = self.now();
+        self.meter.read(&run, Instant::now()).await;
+        self.guest.end(&self.console, &run, &self.meter).await;
         if self.report.json {
-            let run = self.now();
-            self.meter.read(&run, Instant::now()).await;
             self.print(began, Span::Whole).await;
         }
     }
@@ -251,6 +261,9 @@ impl<G: Guest> Front<G> {
                 self.console.frame(Vec::new());
                 let seconds = began.elapsed().as_secs_f64();
                 self.console.say(&format!("ready after {seconds:.1} s"));
+                if run.instances.iter().any(|instance| !instance.ready) {
+                    self.console.say(&waiting(&run));
+                }
                 return;
             }
             let left = READY_WITHIN.saturating_sub(began.elapsed());
@@ -273,7 +286,10 @@ fn progress(run: &RunState, wanted: usize) -> (String, bool) {
     let line = format!(
         "controller {controller} · sidecars {sidecars}/{wanted} · services ready {ready}/{wanted}"
     );
-    (line, run.controller.is_some() && ready >= wanted)
+    // What ended several times is not waited for: it has been told, and the rest goes on.
+    let settled = |i: &&InstanceState| i.ready || i.restarts >= HOPELESS;
+    let settled = run.instances.iter().filter(settled).count();
+    (line, run.controller.is_some() && settled >= wanted)
 }
 
 /// What is not ready, and why.

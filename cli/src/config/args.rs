@@ -45,6 +45,10 @@ pub enum Command {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<OsString>,
     },
+    /// The demo's load generator, as its manifest starts it.
+    #[cfg(feature = "demo")]
+    #[command(name = "__load", hide = true)]
+    Load(LoadArgs),
     /// A service of the demo shop, as its manifests start it.
     #[cfg(feature = "demo")]
     #[command(hide = true, disable_help_flag = true)]
@@ -82,6 +86,20 @@ pub struct DemoArgs {
     /// How it reports and when it ends.
     #[command(flatten)]
     pub report: ReportArgs,
+}
+
+/// What the load generator sends.
+#[derive(Debug, clap::Args)]
+pub struct LoadArgs {
+    /// Requests to begin each second.
+    #[arg(long)]
+    pub rate: f64,
+    /// Requests in flight at most.
+    #[arg(long, default_value_t = 32)]
+    pub concurrency: usize,
+    /// Shares of the kinds of requests.
+    #[arg(long)]
+    pub mix: String,
 }
 
 /// How a run reports and when it ends.

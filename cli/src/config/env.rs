@@ -9,6 +9,8 @@ pub struct Surroundings {
     /// Folders that may hold run folders: `XDG_RUNTIME_DIR` when it is set, and the folder for
     /// temporary files. The first is where a new run goes.
     pub run_bases: Vec<PathBuf>,
+    /// The folder for temporary files.
+    pub temporary: PathBuf,
     /// Everything that is set; an application inherits it as it would from a shell.
     pub inherited: Vec<(OsString, OsString)>,
     /// `WEFT_LOG`: the log filter of the controller and of the sidecars.
@@ -38,11 +40,13 @@ pub fn read() -> Surroundings {
         .map(PathBuf::from)
         .filter(|folder| folder.is_dir());
     let mut run_bases: Vec<PathBuf> = runtime.into_iter().collect();
-    run_bases.push(std::env::temp_dir());
+    let temporary = std::env::temp_dir();
+    run_bases.push(temporary.clone());
     run_bases.dedup();
     let log = of("WEFT_LOG").and_then(|text| text.into_string().ok());
     Surroundings {
         run_bases,
+        temporary,
         log,
         inherited,
     }

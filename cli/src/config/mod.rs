@@ -3,5 +3,5 @@
 mod args;
 mod env;
 
-pub use args::{Args, Command, DemoArgs, ExecArgs, PsArgs, ReportArgs, UpArgs};
+pub use args::{Args, Command, DemoArgs, ExecArgs, LoadArgs, PsArgs, ReportArgs, UpArgs};
 pub use env::{Surroundings, read as surroundings};

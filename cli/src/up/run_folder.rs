@@ -26,12 +26,64 @@ const DATA: &str = "data";
 /// The manifest of the run.
 pub const RUN_FILE: &str = "run.json";
 
-/// A run folder that this process owns.
+/// What the demo's folder of manifests begins with.
+pub const DEMO_PREFIX: &str = "weft-demo-";
+
+/// A private folder that goes away at the end, or with the next run when its owner was killed.
 #[derive(Debug)]
-pub struct RunFolder {
+pub struct Scratch {
     folder: TempDir,
     /// Held as long as the folder is in use.
     _lock: File,
+}
+
+impl Scratch {
+    /// Makes a folder in `base` whose name begins with `prefix`.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn create(base: &Path, prefix: &str) -> Result<Self> {
+        let make = || format!("making a folder in {}", base.display());
+        let folder = tempfile::Builder::new()
+            .prefix(prefix)
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
+            .tempdir_in(base)
+            .with_context(make)?;
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(folder.path().join(LOCK))
+            .with_context(make)?;
+        lock.lock().with_context(make)?;
+        Ok(Self {
+            folder,
+            _lock: lock,
+        })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Deletes it.
+    ///
+    /// # Errors
+    /// When something of it cannot be deleted.
+    pub fn delete(self) -> Result<()> {
+        let path = self.path().to_owned();
+        self.folder
+            .close()
+            .with_context(|| format!("deleting {}", path.display()))
+    }
+}
+
+/// A run folder that this process owns.
+#[derive(Debug)]
+pub struct RunFolder {
+    scratch: Scratch,
 }
 
 impl RunFolder {
@@ -47,35 +99,19 @@ impl RunFolder {
                 let _ = std::fs::remove_dir_all(&left);
             }
         }
-        let make = || format!("making a run folder in {}", base.display());
-        let folder = tempfile::Builder::new()
-            .prefix(PREFIX)
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
-            .tempdir_in(base)
-            .with_context(make)?;
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(folder.path().join(LOCK))
-            .with_context(make)?;
-        lock.lock().with_context(make)?;
+        let scratch = Scratch::create(base, PREFIX)?;
         for name in [TOKENS, LOGS, DATA] {
             std::fs::DirBuilder::new()
                 .mode(0o700)
-                .create(folder.path().join(name))
-                .with_context(make)?;
+                .create(scratch.path().join(name))
+                .with_context(|| format!("making a run folder in {}", base.display()))?;
         }
-        Ok(Self {
-            folder,
-            _lock: lock,
-        })
+        Ok(Self { scratch })
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
-        self.folder.path()
+        self.scratch.path()
     }
 
     /// A file of it.
@@ -147,10 +183,7 @@ impl RunFolder {
     /// # Errors
     /// When something of it cannot be deleted.
     pub fn delete(self) -> Result<()> {
-        let path = self.path().to_owned();
-        self.folder
-            .close()
-            .with_context(|| format!("deleting {}", path.display()))
+        self.scratch.delete()
     }
 }
 
