@@ -11,7 +11,7 @@ mod tcp;
 use crate::{
     accept::{InboundAcceptor, Limits, accept_each, original_destination, serve_h1, serve_h2},
     connect::{Prefixed, reset},
-    detect::{self, Hello, Kind},
+    detect::{self, Hello, Kind, Look},
     error::ProxyError,
     policy::{self, Admission, Arrival},
     respond,
@@ -148,7 +148,7 @@ async fn connection(it: Accepted, mut stream: TcpStream, guard: DrainGuard) -> i
     // detect: TLS or not, and whose.
     let Some(first) = guard
         .watch()
-        .until_signaled(detect::first(&mut stream, silence(&policy)))
+        .until_signaled(detect::first(&mut stream, silence(&policy), look(&policy)))
         .await
     else {
         return Ok(());
@@ -203,6 +203,13 @@ fn silence(policy: &InboundPolicy) -> Duration {
         (MtlsMode::Strict, _) => HANDSHAKE,
         (MtlsMode::Permissive | MtlsMode::Disable, true) => PATIENCE,
         (MtlsMode::Permissive | MtlsMode::Disable, false) => limits::DETECT_SILENCE,
+    }
+}
+
+fn look(policy: &InboundPolicy) -> Look {
+    match policy.protocol {
+        Protocol::Opaque | Protocol::Tls => Look::ForTls,
+        Protocol::Http1 | Protocol::Http2 | Protocol::Grpc | Protocol::Detect => Look::ForAll,
     }
 }
 
@@ -281,9 +288,9 @@ async fn plaintext(
         Kind::Closed => {}
         Kind::Silent if declared.is_http() => {}
         // Nobody spoke within the time of detection: the application may be the one to begin.
-        Kind::Silent if opaque => return tcp::forward(&conn, stream).await,
         Kind::Silent => {
-            let bytes = match tcp::whoever_speaks_first(&conn, &mut stream).await? {
+            let spoke = tcp::whoever_speaks_first(&conn, &mut stream, look(policy)).await?;
+            let bytes = match spoke {
                 tcp::Spoke::Client(first) => first,
                 tcp::Spoke::Server(open) => return tcp::join(&conn, stream, open).await,
                 tcp::Spoke::Nobody => return Ok(()),

@@ -12,7 +12,7 @@ mod tcp;
 use crate::{
     accept::{Acceptor, Limits, accept_each, original_destination, serve_h1, serve_h2},
     connect::{Prefixed, reset},
-    detect::{self, Kind},
+    detect::{self, Kind, Look},
     error::ProxyError,
     respond,
     route::{Destination, Target},
@@ -127,7 +127,7 @@ async fn connection(conn: Arc<Conn>, mut stream: Stream, guard: DrainGuard) -> i
     };
     let Some(first) = conn
         .drain
-        .until_signaled(detect::first(&mut stream, silence))
+        .until_signaled(detect::first(&mut stream, silence, Look::ForAll))
         .await
     else {
         return Ok(());
@@ -195,7 +195,7 @@ async fn http2(conn: Arc<Conn>, stream: Stream, guard: DrainGuard) {
 /// Nothing can be done with the connection as a whole. A client that speaks HTTP/1 is told, any other sees it closed.
 async fn refuse(mut stream: Stream, error: &ProxyError) -> io::Result<()> {
     tracing::warn!(%error, code = respond::row(error).code, "outbound connection refused");
-    let first = detect::first(&mut stream, limits::DETECT_SILENCE).await?;
+    let first = detect::first(&mut stream, limits::DETECT_SILENCE, Look::ForAll).await?;
     if first.kind == Kind::Http1 {
         stream.write_all(&respond::raw(error)).await?;
         return stream.shutdown().await;

@@ -45,6 +45,33 @@ pub fn hello(bytes: &[u8]) -> Hello {
 mod tests {
     use super::*;
 
+    fn hello_of(alpn: Alpn) -> Vec<u8> {
+        let peer = weft_testkit::mesh::id("production", "shop");
+        let store = weft_testkit::mesh::TestCa::new().store(&peer);
+        let config = store.client_config(&peer, alpn).unwrap();
+        let name = weft_identity::handshake::server_name();
+        let mut client = rustls::ClientConnection::new(config, name).unwrap();
+        let mut bytes = Vec::new();
+        client.write_tls(&mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn a_hello_is_told_by_its_alpn_once_it_is_whole() {
+        for (alpn, expected) in [
+            (Alpn::MeshH2, Hello::Mesh),
+            (Alpn::MeshTcp, Hello::Mesh),
+            (Alpn::Control, Hello::Application),
+        ] {
+            let bytes = hello_of(alpn);
+            assert!(bytes.len() > 1024, "a hello with ML-KEM is over 1 KiB");
+            for end in 0..bytes.len() {
+                assert_eq!(hello(&bytes[..end]), Hello::More, "{end} bytes of {alpn}");
+            }
+            assert_eq!(hello(&bytes), expected, "{alpn}");
+        }
+    }
+
     #[test]
     fn what_is_no_hello_is_the_applications() {
         assert_eq!(hello(&[]), Hello::More);

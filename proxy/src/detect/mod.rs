@@ -9,7 +9,7 @@ mod hello;
 mod sniff;
 
 pub use hello::{Hello, hello};
-pub use sniff::{Sniffed, sniff};
+pub use sniff::{Sniffed, may_be_tls, sniff};
 
 use bytes::BytesMut;
 use std::{io, time::Duration};
@@ -20,6 +20,15 @@ use weft_model::limits;
 pub const PARTIAL_SILENCE: Duration = Duration::from_secs(1);
 /// First size of the buffer: a ClientHello with ML-KEM is over 1 KiB, a request's head rarely.
 const FIRST_BUFFER_BYTES: usize = 2048;
+
+/// What the caller wants to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// Everything.
+    ForAll,
+    /// Only whether it is TLS: the port is declared to carry opaque bytes, and a peer's sidecar may be the client.
+    ForTls,
+}
 
 /// The first bytes and what they are.
 #[derive(Debug)]
@@ -55,7 +64,11 @@ pub enum Kind {
 ///
 /// # Errors
 /// When the stream fails.
-pub async fn first(stream: &mut (impl AsyncRead + Unpin), silence: Duration) -> io::Result<First> {
+pub async fn first(
+    stream: &mut (impl AsyncRead + Unpin),
+    silence: Duration,
+    look: Look,
+) -> io::Result<First> {
     let mut bytes = BytesMut::new();
     match tokio::time::timeout(silence, read(stream, &mut bytes)).await {
         Err(_) => {
@@ -73,16 +86,25 @@ pub async fn first(stream: &mut (impl AsyncRead + Unpin), silence: Duration) -> 
         }
         Ok(Ok(_)) => {}
     }
-    more(stream, bytes).await
+    more(stream, bytes, look).await
 }
 
 /// As [`first`], with at least a byte in `bytes` already.
 ///
 /// # Errors
 /// When the stream fails.
-pub async fn more(stream: &mut (impl AsyncRead + Unpin), mut bytes: BytesMut) -> io::Result<First> {
+pub async fn more(
+    stream: &mut (impl AsyncRead + Unpin),
+    mut bytes: BytesMut,
+    look: Look,
+) -> io::Result<First> {
     loop {
-        let kind = match sniff(&bytes) {
+        let sniffed = match (look, sniff(&bytes)) {
+            (Look::ForTls, Sniffed::Http1 | Sniffed::Http2) => Sniffed::Opaque,
+            (Look::ForTls, Sniffed::More) if !may_be_tls(&bytes) => Sniffed::Opaque,
+            (_, sniffed) => sniffed,
+        };
+        let kind = match sniffed {
             Sniffed::Http1 => Kind::Http1,
             Sniffed::Http2 => Kind::Http2,
             Sniffed::Tls => Kind::Tls,

@@ -45,6 +45,15 @@ pub fn sniff(bytes: &[u8]) -> Sniffed {
     request_line(bytes)
 }
 
+/// Whether more bytes could make these the beginning of TLS.
+#[must_use]
+pub fn may_be_tls(bytes: &[u8]) -> bool {
+    matches!(
+        bytes,
+        [] | [RECORD_HANDSHAKE] | [RECORD_HANDSHAKE, RECORD_MAJOR, ..]
+    )
+}
+
 fn request_line(bytes: &[u8]) -> Sniffed {
     // Empty lines before a request are legal (RFC 9112, 2.2), and hyper skips them.
     let mut rest = bytes;

@@ -3,7 +3,7 @@
 use super::Conn;
 use crate::{
     connect::{self, OnSocket, Prefixed, Transport, Way, copy_both},
-    detect::{self, First},
+    detect::{self, First, Look},
     error::ProxyError,
     observe::{OpenTcp, Own, access_log::Entry, series::Edge},
     policy, respond,
@@ -140,7 +140,11 @@ pub(super) enum Spoke {
 
 /// Dials the application meanwhile, and lets whoever speaks first decide. When the client does, the connection to the
 /// application is dropped: bytes that are opaque after all are worth another connect on the loopback.
-pub(super) async fn whoever_speaks_first(conn: &Conn, client: &mut TcpStream) -> io::Result<Spoke> {
+pub(super) async fn whoever_speaks_first(
+    conn: &Conn,
+    client: &mut TcpStream,
+    look: Look,
+) -> io::Result<Spoke> {
     let mut heard = BytesMut::new();
     let opening = async {
         let mut open = match open(conn).await {
@@ -172,5 +176,5 @@ pub(super) async fn whoever_speaks_first(conn: &Conn, client: &mut TcpStream) ->
         open = &mut opening => return Ok(open.map_or(Spoke::Nobody, Spoke::Server)),
         () = conn.drain.signaled() => return Ok(Spoke::Nobody),
     }
-    Ok(Spoke::Client(detect::more(client, heard).await?))
+    Ok(Spoke::Client(detect::more(client, heard, look).await?))
 }

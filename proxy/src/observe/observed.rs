@@ -41,7 +41,10 @@ impl Observed {
     /// A response of an upstream.
     #[must_use]
     pub fn of(body: Body, exchange: Exchange, lease: Lease, deadline: Option<Deadline>) -> Self {
-        let deadline = deadline.map(|it| (Box::pin(tokio::time::sleep_until(it.at)), it));
+        // A response that is whole already needs no clock.
+        let deadline = deadline
+            .filter(|_| !body.is_end_stream())
+            .map(|it| (Box::pin(tokio::time::sleep_until(it.at)), it));
         let mut observed = Self {
             body,
             rest: Some(Box::new(Rest {

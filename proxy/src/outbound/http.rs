@@ -11,7 +11,9 @@ use crate::{
     respond::{self, Asker, Audience},
     route::{self, Decision, Destination, Target, authority_name},
 };
-use http::{Method, Request, Response, StatusCode, Version, request::Parts, uri::Authority};
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode, Version, request::Parts, uri::Authority,
+};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use std::{convert::Infallible, sync::Arc};
@@ -41,7 +43,7 @@ pub(super) async fn respond(
             exchange.head(response.status(), response.headers());
             response.map(|body| Observed::of(Body::from(body), exchange, lease, deadline))
         }
-        Err(error) => refuse(&error, exchange),
+        Err(error) => refuse(&conn, &error, exchange),
     })
 }
 
@@ -56,6 +58,8 @@ struct Forwarded {
 struct Chosen {
     upstream: Arc<Upstream>,
     deadline: Option<Deadline>,
+    /// What the peer's proxy is told about this workload.
+    said: Option<HeaderValue>,
 }
 
 async fn forward(
@@ -72,46 +76,49 @@ async fn forward(
     let authority = connect::authority(&parts)?;
     // route: original destination first, the authority where the address says nothing.
     let destination = destination(conn, authority.as_ref()).await?;
-    let chosen = match destination {
+    let (chosen, authority) = match destination {
         Destination::Mesh(policy) => {
-            let fallback = (policy.host.clone(), policy.port);
-            let chosen = in_mesh(conn, &mut parts, &policy, exchange)?;
-            (
-                chosen,
-                authority.or_else(|| format!("{}:{}", fallback.0, fallback.1).parse().ok()),
-            )
+            let chosen = in_mesh(conn, &parts, &policy, exchange)?;
+            // A client that names no host (HTTP/1.0) means the Service whose listener it dialled.
+            let named = || format!("{}:{}", policy.host, policy.port).parse().ok();
+            (chosen, authority.or_else(named))
         }
         Destination::Outside(outside) => {
-            exchange.on(conn
-                .shard
-                .proxy
-                .observe
-                .to_service(exchange.own(), Service::outside()));
+            let observe = &conn.shard.proxy.observe;
+            exchange.on(observe.to_service(exchange.own(), Service::outside()));
             let upstream = place::outside(&conn.shard, &outside).await?;
-            (
-                Chosen {
-                    upstream,
-                    deadline: None,
-                },
-                authority,
-            )
+            let chosen = Chosen {
+                upstream,
+                deadline: None,
+                said: None,
+            };
+            (chosen, authority)
         }
     };
-    let (Chosen { upstream, deadline }, authority) = chosen;
+    let Chosen {
+        upstream,
+        deadline,
+        said,
+    } = chosen;
     let authority = authority.ok_or_else(|| ProxyError::BadAuthority {
         reason: "it names no host".to_owned(),
     })?;
     exchange.note(|entry| entry.upstream = Some(upstream.address));
 
     // connect: between sidecars HTTP of any version rides HTTP/2, an upgrade its own HTTP/1 connection.
-    let wire = wire(&upstream, parts.version, upgrade);
-    if upstream.peer.is_some() && parts.version != Version::HTTP_2 {
-        parts
-            .headers
-            .insert(headers::ORIG_PROTO, headers::ORIG_HTTP1);
-    }
+    let version = parts.version;
+    let wire = wire(&upstream, version, upgrade);
     headers::strip_proxy(&mut parts.headers);
     connect::for_wire(&mut parts, wire, authority, upgrade)?;
+    // Last, so that no `Connection` header of the application can name and remove these.
+    if let Some(said) = said {
+        parts.headers.insert(headers::PEER, said);
+        if version != Version::HTTP_2 {
+            parts
+                .headers
+                .insert(headers::ORIG_PROTO, headers::ORIG_HTTP1);
+        }
+    }
     let request = Request::from_parts(parts, Body::from(body));
     let sending = async {
         match client {
@@ -158,7 +165,7 @@ async fn forward(
 /// The stages between a Service's policy and one of its endpoints.
 fn in_mesh(
     conn: &Conn,
-    parts: &mut Parts,
+    parts: &Parts,
     policy: &Arc<OutboundPolicy>,
     exchange: &mut Exchange,
 ) -> Result<Chosen, ProxyError> {
@@ -192,12 +199,10 @@ fn in_mesh(
             .as_ref()
             .map(|id| id.as_str().to_owned());
     });
-    if endpoint.upstream.peer.is_some() {
-        parts.headers.insert(headers::PEER, peer);
-    }
     Ok(Chosen {
         upstream: Arc::clone(&endpoint.upstream),
         deadline,
+        said: endpoint.upstream.peer.is_some().then_some(peer),
     })
 }
 
@@ -239,8 +244,13 @@ fn wire(upstream: &Upstream, version: Version, upgrade: Upgrade) -> Wire {
 }
 
 /// The reply to a request that cannot be forwarded.
-fn refuse(error: &ProxyError, mut exchange: Exchange) -> Response<Observed> {
+fn refuse(conn: &Conn, error: &ProxyError, mut exchange: Exchange) -> Response<Observed> {
     let row = respond::row(error);
+    if !exchange.has_edge() {
+        // Refused before it was known where it goes.
+        let observe = &conn.shard.proxy.observe;
+        exchange.on(observe.to_service(exchange.own(), Service::default()));
+    }
     exchange.replied(&row);
     exchange.note(|entry| entry.error = Some(error.to_string()));
     tracing::debug!(%error, code = row.code, "request answered by the proxy");

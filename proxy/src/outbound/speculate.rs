@@ -7,7 +7,7 @@
 
 use super::{Conn, Stream, tcp};
 use crate::{
-    detect::{self, First},
+    detect::{self, First, Look},
     route::Destination,
 };
 use bytes::BytesMut;
@@ -38,7 +38,7 @@ pub(super) async fn whoever_speaks_first(
                 if read? == 0 {
                     return Ok(Spoke::Nobody);
                 }
-                let first = detect::more(client, heard).await?;
+                let first = detect::more(client, heard, Look::ForAll).await?;
                 return Ok(Spoke::Client(first, open));
             }
             opened = &mut opening, if open.is_none() => match opened {

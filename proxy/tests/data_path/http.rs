@@ -270,6 +270,11 @@ async fn what_an_application_says_of_the_mesh_is_not_believed() {
     let request = with_headers(Method::GET, "/", &lies, empty());
     pair.h2().await.send(request).await.unwrap();
     assert_eq!(app.last().version, Version::HTTP_2);
+    // Nor can it take away what its proxy says.
+    let lies = [("connection", "weft-peer, weft-orig-proto")];
+    let request = with_headers(Method::GET, "/", &lies, empty());
+    pair.h1().await.send(request).await.unwrap();
+    assert_eq!(app.last().version, Version::HTTP_11);
     let scrape = pair.shop.scrape();
     assert_eq!(
         scrape.sum("istio_requests_total", &[("source_app", "admin")]),
@@ -277,7 +282,7 @@ async fn what_an_application_says_of_the_mesh_is_not_believed() {
     );
     assert_eq!(
         scrape.sum("istio_requests_total", &[("source_app", "web")]),
-        1.0
+        2.0
     );
 }
 
