@@ -52,6 +52,7 @@ spec:
     let mesh = Mesh::up(&[("pay.yaml", &files), ("timeout.yaml", timeout)])
         .await
         .expect("the mesh starts");
+    mesh.reaches("pay", 1).await;
     mesh.enforced("VirtualService", "pay").await;
     let proxy = mesh.instance("client-0").unwrap().outbound;
     let fast = Load::new(proxy, "http://pay/?delay=300", 1);
@@ -79,6 +80,7 @@ async fn ewma_avoids_the_slow_one_of_two_and_least_request_does_not() {
         let mesh = Mesh::up(&[("pay.yaml", &files), ("rule.yaml", &balanced(algorithm))])
             .await
             .expect("the mesh starts");
+        mesh.reaches("pay", 2).await;
         mesh.enforced("DestinationRule", "pay").await;
         let load = Load::new(
             mesh.instance("client-0").unwrap().outbound,

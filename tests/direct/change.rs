@@ -19,6 +19,7 @@ async fn a_weight_changed_under_load_is_in_force_within_a_second_and_nothing_fai
     ])
     .await
     .expect("the mesh starts");
+    mesh.reaches("pay", 2).await;
     mesh.enforced("VirtualService", "pay").await;
     let proxy = mesh.instance("client-0").unwrap().outbound;
     let one = Load::new(proxy, "http://pay/", 1);
@@ -55,6 +56,7 @@ async fn a_route_to_a_subset_that_is_not_defined_yet_waits_for_it_and_nothing_fa
     let mesh = Mesh::up(&[("pay.yaml", &pay())])
         .await
         .expect("the mesh starts");
+    mesh.reaches("pay", 2).await;
     let proxy = mesh.instance("client-0").unwrap().outbound;
     let load = Load::new(proxy, "http://pay/", 8).start(Until::Elapsed(Duration::from_secs(60)));
     mesh.write("canary.yaml", &canary("pay", 0, 100)).unwrap();

@@ -15,12 +15,14 @@ use weft_model::identity::SpiffeId;
 use weft_testkit::{mesh::TestCa, tier, wait::eventually};
 
 async fn strict() -> Mesh {
-    Mesh::up(&[
+    let mesh = Mesh::up(&[
         ("pay.yaml", &pay()),
         ("mtls.yaml", &peer_authentication("STRICT")),
     ])
     .await
-    .expect("the mesh starts")
+    .expect("the mesh starts");
+    mesh.reaches("pay", 2).await;
+    mesh
 }
 
 fn inbound(mesh: &Mesh, name: &str) -> SocketAddr {
@@ -121,9 +123,13 @@ async fn under_strict_plaintext_another_authority_and_an_expired_certificate_are
     assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
 
     // And under PERMISSIVE the same plaintext is served.
-    mesh.write("mtls.yaml", &peer_authentication("PERMISSIVE"))
-        .unwrap();
-    mesh.enforced("PeerAuthentication", "default").await;
+    mesh.apply(
+        "mtls.yaml",
+        &peer_authentication("PERMISSIVE"),
+        "PeerAuthentication",
+        "default",
+    )
+    .await;
     let (status, _) = get(inbound(&mesh, "pay-v1-0"), "/").await.expect("served");
     assert_eq!(status, 200);
 }
@@ -147,6 +153,7 @@ async fn what_an_edge_says_of_mutual_tls_is_what_the_inbound_saw() {
                     "istio_requests_total",
                     &[
                         ("reporter", "destination"),
+                        ("response_code", "200"),
                         ("source_workload", "client"),
                         ("connection_security_policy", policy),
                     ],
@@ -158,9 +165,13 @@ async fn what_an_edge_says_of_mutual_tls_is_what_the_inbound_saw() {
     let load = Load::new(proxy, "http://pay/", 2);
     assert_eq!(load.run(Until::Count(50)).await.failed(), 0);
     assert_eq!((seen("mutual_tls").await, seen("none").await), (50.0, 0.0));
-    mesh.write("mtls.yaml", &peer_authentication("DISABLE"))
-        .unwrap();
-    mesh.enforced("PeerAuthentication", "default").await;
+    mesh.apply(
+        "mtls.yaml",
+        &peer_authentication("DISABLE"),
+        "PeerAuthentication",
+        "default",
+    )
+    .await;
     assert_eq!(load.run(Until::Count(50)).await.failed(), 0);
     assert_eq!(seen("mutual_tls").await, 50.0);
     // Plaintext proves no client: its name is not believed.
@@ -170,6 +181,7 @@ async fn what_an_edge_says_of_mutual_tls_is_what_the_inbound_saw() {
             "istio_requests_total",
             &[
                 ("reporter", "destination"),
+                ("response_code", "200"),
                 ("connection_security_policy", "none"),
             ],
         );
@@ -231,6 +243,7 @@ async fn a_workload_that_an_unenforced_access_policy_selects_is_refused_to_every
     let mesh = Mesh::up(&[("pay.yaml", &files)])
         .await
         .expect("the mesh starts");
+    mesh.reaches("pay", 1).await;
     let proxy = mesh.instance("client-0").unwrap().outbound;
     let load = Load::new(proxy, "http://pay/", 1);
     assert_eq!(load.once().await.unwrap().0, 200);

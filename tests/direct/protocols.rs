@@ -51,6 +51,7 @@ async fn curl_and_h2load_pass_and_each_request_is_counted_once() {
     ])
     .await
     .expect("the mesh starts");
+    mesh.reaches("pay", 2).await;
     let status = [
         "-s",
         "-o",
@@ -128,6 +129,7 @@ async fn tcp_passes_also_where_the_server_speaks_first() {
     ])
     .await
     .expect("the mesh starts");
+    mesh.reaches("pay", 2).await;
     let env = mesh.instance("client-0").unwrap().env;
     let address = |port: &str| {
         let host = env["PAY_SERVICE_HOST"].as_str().unwrap();

@@ -16,6 +16,7 @@ async fn mesh() -> Mesh {
     ])
     .await
     .expect("the mesh starts");
+    mesh.reaches("pay", 2).await;
     mesh.enforced("VirtualService", "pay").await;
     mesh
 }
@@ -83,6 +84,7 @@ spec:
     )
     .await
     .expect("the mesh starts");
+    mesh.reaches("pay", 2).await;
     mesh.enforced("VirtualService", "pay").await;
     let proxy = mesh.instance("client-0").unwrap().outbound;
     type Headers<'a> = &'a [(&'a str, &'a str)];

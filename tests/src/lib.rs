@@ -3,6 +3,11 @@
 //! The tests themselves are in `direct/` (real processes on loopback); `alone_*` are those that measure time and run
 //! with nothing beside them. They see the mesh as a user does: files, the command line, HTTP, the admin ports.
 
+#![allow(
+    clippy::expect_used,
+    reason = "only tests call this, and a test that cannot set up its parts has failed"
+)]
+
 pub mod load;
 pub mod mesh;
 

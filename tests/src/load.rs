@@ -68,16 +68,23 @@ impl Report {
         sorted.get(index).copied().unwrap_or_default()
     }
 
-    fn add(&mut self, outcome: &Result<(u16, Option<String>), String>, latency: Duration) {
+    fn add(&mut self, outcome: &Result<Seen, String>, latency: Duration) {
         self.latencies.push(latency);
         match outcome {
-            Ok((status, backend)) => {
+            Ok(Seen {
+                status,
+                backend,
+                error,
+            }) => {
                 *self.statuses.entry(*status).or_default() += 1;
                 if let Some(backend) = backend {
                     *self.backends.entry(backend.clone()).or_default() += 1;
                 }
                 if *status >= 500 && self.failures.len() < FAILURES_KEPT {
-                    self.failures.push(format!("status {status}"));
+                    self.failures.push(format!(
+                        "status {status} {}",
+                        error.as_deref().unwrap_or("")
+                    ));
                 }
             }
             Err(error) => {
@@ -272,7 +279,15 @@ async fn worker(
     }
 }
 
-async fn one(load: &Load, client: &mut Option<Client>) -> Result<(u16, Option<String>), String> {
+/// One reply.
+struct Seen {
+    status: u16,
+    backend: Option<String>,
+    /// The code of a reply that a proxy made.
+    error: Option<String>,
+}
+
+async fn one(load: &Load, client: &mut Option<Client>) -> Result<Seen, String> {
     let mut ready = match client.take() {
         Some(ready) => ready,
         None => connect(load.proxy)
@@ -300,11 +315,16 @@ async fn one(load: &Load, client: &mut Option<Client>) -> Result<(u16, Option<St
             .map(str::to_owned)
     };
     let backend = header("x-backend").or_else(|| header("x-shop-instance"));
+    let error = header("weft-error");
     response
         .into_body()
         .collect()
         .await
         .map_err(|error| format!("body: {error:?}"))?;
     *client = Some(ready);
-    Ok((status, backend))
+    Ok(Seen {
+        status,
+        backend,
+        error,
+    })
 }

@@ -243,6 +243,56 @@ impl Mesh {
         .await;
     }
 
+    /// Writes a file and waits until the change of the policy in it is in force at every proxy that needs it.
+    pub async fn apply(&self, file: &str, text: &str, kind: &str, name: &str) {
+        let before = self
+            .policy(kind, name)
+            .await
+            .map_or(0, |it| it["generation"].as_i64().unwrap_or(0));
+        self.write(file, text).expect("the folder can be written");
+        let what = format!("a new generation of {kind} {name}");
+        eventually(Duration::from_secs(20), &what, || async {
+            let policy = self.policy(kind, name).await?;
+            let now = policy["generation"].as_i64().unwrap_or(0);
+            if now > before {
+                Ok(())
+            } else {
+                bail!("{policy}")
+            }
+        })
+        .await;
+        self.enforced(kind, name).await;
+    }
+
+    /// Waits until the sidecar of `client-0` knows `count` endpoints of `service`: readiness reaches the proxies a moment
+    /// after it is seen.
+    pub async fn reaches(&self, service: &str, count: usize) {
+        let what = format!("{count} endpoints of {service}");
+        eventually(START, &what, || async {
+            let client = self.instance("client-0")?;
+            let ask =
+                crate::load::Load::new(client.outbound, format!("http://{service}/?status=204"), 1);
+            // Only to be subscribed; what it answers does not matter.
+            let _ = ask.once().await;
+            let config: serde_json::Value =
+                serde_json::from_slice(&fetch(client.admin, "/config").await?)?;
+            let host = format!("{service}.production.svc.cluster.local");
+            let sets = config["endpoints"].as_array().context("no endpoints")?;
+            let known = sets
+                .iter()
+                .filter(|set| set["host"] == host.as_str())
+                .filter_map(|set| set["endpoints"].as_array())
+                .map(Vec::len)
+                .max();
+            if known == Some(count) {
+                Ok(())
+            } else {
+                bail!("{known:?}: {config}")
+            }
+        })
+        .await;
+    }
+
     /// Ends it as Ctrl-C does, and says what it printed.
     pub async fn down(mut self) -> String {
         self.supervisor.terminate(Duration::from_secs(60)).await;
