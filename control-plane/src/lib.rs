@@ -20,3 +20,5 @@ pub mod snapshot;
 pub mod source;
 pub mod status;
 pub mod watch;
+
+pub use app::main_from_env;

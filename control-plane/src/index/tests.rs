@@ -1,4 +1,6 @@
 //! Objects in, what is in force out.
+//!
+//! Long because: one table of cases per rule of precedence.
 
 use crate::fixture::{Mesh, object, service};
 

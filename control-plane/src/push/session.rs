@@ -118,6 +118,8 @@ struct Held {
     /// The version that is in force at the proxy.
     enforced: Option<Version>,
     rejected: Option<Rejected>,
+    /// A delta of it was refused: it is due as a whole.
+    is_lost: bool,
 }
 
 #[derive(Debug)]
@@ -165,6 +167,7 @@ impl Session {
                 published: None,
                 enforced: Some(version),
                 rejected: None,
+                is_lost: false,
             };
             (name, held)
         });
@@ -250,7 +253,7 @@ impl Session {
                 }
                 // A delta may fail for what the proxy lost; the whole resource is sent instead.
                 (Some(_), Form::Delta) => {
-                    self.held.remove(&name);
+                    held.is_lost = true;
                     let named = |it: &&Name| {
                         self.subscriptions
                             .get(it)
@@ -330,7 +333,7 @@ impl Session {
             let held = self.held.get_mut(resource);
             if held
                 .as_ref()
-                .is_some_and(|it| it.version == published.version())
+                .is_some_and(|it| it.version == published.version() && !it.is_lost)
             {
                 if let Some(held) = held {
                     held.published.get_or_insert_with(|| Arc::clone(published));
@@ -355,6 +358,7 @@ impl Session {
                 published: Some(Arc::clone(published)),
                 enforced,
                 rejected: None,
+                is_lost: false,
             };
             self.held.insert(resource.clone(), held);
         }
@@ -452,7 +456,7 @@ fn rank(name: &ResourceName) -> u8 {
 
 /// The difference, where the proxy has an older version of an endpoint set in force and less than half of it changed.
 fn delta(held: &Held, next: &Published) -> Option<Delta> {
-    if held.enforced != Some(held.version) {
+    if held.enforced != Some(held.version) || held.is_lost {
         return None;
     }
     let (Resource::Endpoints(old), Resource::Endpoints(new)) =

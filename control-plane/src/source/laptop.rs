@@ -8,7 +8,7 @@
 
 mod reading;
 
-pub use reading::{Edit, Reading, Verb};
+pub use reading::{Edit, News, Reading, Verb};
 
 use super::{
     Change,
@@ -27,10 +27,9 @@ use tokio::{
     sync::{Notify, mpsc},
     time::Instant,
 };
+use weft_model::limits;
 use weft_runtime::task;
 
-/// Quiet that must follow an event, so that an editor's save is read once and whole.
-const QUIET: Duration = Duration::from_millis(20);
 /// Longest wait for quiet: files that are written all the time are read all the same.
 const QUIET_AT_MOST: Duration = Duration::from_millis(200);
 /// Everything is read this often, event or not: network file systems send none.
@@ -147,7 +146,12 @@ async fn run(mut state: State, woken: &Notify, send: &mpsc::Sender<Delivery>) {
 
 /// Waits until no event has come for a while.
 async fn quiet(woken: &Notify) {
-    let settled = async { while tokio::time::timeout(QUIET, woken.notified()).await.is_ok() {} };
+    let settled = async {
+        while tokio::time::timeout(limits::PUSH_DEBOUNCE, woken.notified())
+            .await
+            .is_ok()
+        {}
+    };
     // Files that never rest are read while they change; the next quiet moment reads them again.
     let _ = tokio::time::timeout(QUIET_AT_MOST, settled).await;
 }

@@ -1,5 +1,7 @@
 //! Whatever the order of subscriptions, changes, deliveries and acknowledgements: in the end the proxy has what the mesh
 //! says, and nothing else.
+//!
+//! Long because: a model of the proxy and a model of the mesh stand beside the cases.
 
 use super::*;
 use proptest::prelude::*;

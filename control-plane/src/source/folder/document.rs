@@ -262,7 +262,7 @@ hosts: [a,
         let error = parse("a: 1\nb: [1, 2\nc: 3\n").unwrap_err();
         assert!((2..=4).contains(&error.line), "{error}");
         assert!(!error.reason.contains('\n') && !error.reason.is_empty());
-        let error = parse("a: 1\n\tb: 2\n").unwrap_err();
+        let error = parse("a:\n\tb: 2\n").unwrap_err();
         assert_eq!(error.line, 2, "{error}");
         let error = parse("a: 1\na: 2\n").unwrap_err();
         assert_eq!(error.line, 2, "{error}");

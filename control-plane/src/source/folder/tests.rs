@@ -69,7 +69,7 @@ fn a_namespace_that_is_not_said_is_filled_in() {
         policy.translated.problems
     );
     assert_eq!(policy.manifest["metadata"]["namespace"], "shop");
-    assert_eq!(policy.origin.lines.line("spec.hosts"), 10);
+    assert_eq!(policy.origin.lines.line("spec.hosts"), 12);
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn the_first_of_a_name_keeps_it() {
         "there is another VirtualService shop/a at b.yaml:2"
     );
     let twice = folder.list(&texts(&[("c.yaml", &(a.clone() + &a))]));
-    assert_eq!(codes(&twice), [("c.yaml", 6, codes::DUPLICATE)]);
+    assert_eq!(codes(&twice), [("c.yaml", 7, codes::DUPLICATE)]);
 }
 
 #[test]
