@@ -25,7 +25,7 @@ use crate::up::supervisor::{Options, Supervisor};
 use crate::up::variables::hidden;
 
 /// Between looks at the sidecars' counters: a change of `mtls` is seen within a second.
-const SCRAPE: Duration = Duration::from_millis(500);
+const SCRAPE: Duration = Duration::from_millis(300);
 
 /// Between objects of `--watch`.
 const WATCH: Duration = Duration::from_secs(1);
@@ -43,7 +43,7 @@ const EXIT_ABORTED: u8 = 130;
 pub trait Guest {
     /// Everything is ready, or as ready as it becomes.
     fn begin(&mut self, console: &Console, run: &RunState) -> impl Future<Output = ()>;
-    /// Counters were read; called every half second.
+    /// Counters were read; called several times a second.
     fn tick(&mut self, console: &Console, run: &RunState, meter: &Meter)
     -> impl Future<Output = ()>;
     /// What the load generator says: requests sent and failed; `None` when there is none.

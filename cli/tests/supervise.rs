@@ -3,6 +3,8 @@
 //! The applications are a shell and Python's own web server; controller and sidecars are the real
 //! ones, in the binary that this package builds.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers as well")]
+
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

@@ -32,6 +32,9 @@ use load::LoadCounts;
 /// The namespace of the shop.
 const NAMESPACE: &str = "production";
 
+/// Between "ready" and the first request: every sidecar has heard of every endpoint by then.
+const SETTLE: Duration = Duration::from_secs(1);
+
 /// Between tables where they cannot be drawn in place.
 const PLAIN: Duration = Duration::from_secs(5);
 
@@ -64,6 +67,7 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode> {
         json: args.report.json,
         counts: LoadCounts::default(),
         added: Added::default(),
+        began: Instant::now(),
         shown: None,
     };
     let code = front::run(options, args.report, guest).await;
@@ -76,18 +80,23 @@ struct Demo {
     json: bool,
     counts: LoadCounts,
     added: Added,
+    began: Instant,
     shown: Option<Instant>,
 }
 
 impl Guest for Demo {
     async fn begin(&mut self, console: &Console, run: &RunState) {
         console.say(&suggestions::text(run, &self.weft));
+        self.began = Instant::now();
     }
 
     async fn tick(&mut self, console: &Console, run: &RunState, meter: &Meter) {
+        let now = Instant::now();
+        if now.duration_since(self.began) < SETTLE {
+            return;
+        }
         self.counts.read(run).await;
         self.added.measure(run).await;
-        let now = Instant::now();
         if console.draws_in_place() && !self.json {
             console.frame(table::lines(run, meter, &self.counts, &self.added, now));
             return;

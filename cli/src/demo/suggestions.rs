@@ -20,8 +20,15 @@ pub(super) fn text(run: &RunState, weft: &Path) -> String {
     };
     if let Some(storefront) = storefront {
         offer(
-            &format!("open {storefront}/ in a browser"),
-            "the storefront; its button places an order and draws the hops with their identities",
+            &format!("xdg-open {storefront}/"),
+            "the storefront in a browser; its button places an order and draws the hops",
+        );
+        offer(
+            &format!(
+                "curl -s {storefront}/api/orders -H 'content-type: application/json' \
+                 -d '{{\"userId\": 1, \"items\": [{{\"productId\": 1, \"quantity\": 1}}]}}'"
+            ),
+            "the same as JSON: each hop with its milliseconds, version and identity",
         );
     }
     offer(

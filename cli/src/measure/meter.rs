@@ -1,15 +1,17 @@
 //! The edges of the mesh, from the counters of the sidecars that received the requests.
 //!
-//! Place: fed every half second with each sidecar's `/metrics`; asked by the live table and the
+//! Place: fed several times a second with each sidecar's `/metrics`; asked by the live table and the
 //! reports. Only `reporter="destination"` counts: each request once, and mutual TLS as the inbound
-//! saw it. Invariants: a counter that fell began anew and counts from nothing; what is asked
-//! of the recent past is answered from the last seconds alone.
+//! saw it; [`super::plain`] names the callers that an inbound cannot know without it. Invariants: a
+//! counter that fell began anew and counts from nothing; what is asked of the recent past is
+//! answered from the last seconds alone.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::plain::Plain;
 use super::prometheus::{Sample, samples};
 use super::quantile::Histogram;
 use crate::up::state::RunState;
@@ -57,11 +59,23 @@ pub struct Counts {
 }
 
 impl Counts {
-    fn merge(&mut self, other: &Self) {
+    /// Adds all of another.
+    pub fn merge(&mut self, other: &Self) {
         self.requests += other.requests;
         self.good += other.good;
         self.secure += other.secure;
         self.duration.merge(&other.duration);
+    }
+
+    /// The same, each number times `share`.
+    #[must_use]
+    pub fn scaled(&self, share: f64) -> Self {
+        Self {
+            requests: self.requests * share,
+            good: self.good * share,
+            secure: self.secure * share,
+            duration: self.duration.scaled(share),
+        }
     }
 
     /// The share of good requests; all of none are good.
@@ -73,6 +87,9 @@ impl Counts {
         }
     }
 }
+
+/// A caller that the inbound does not know.
+pub const UNKNOWN: &str = "unknown";
 
 /// Which time a report is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +110,7 @@ pub struct Meter {
     /// Whether the latest traffic of an edge came by mutual TLS.
     mtls: BTreeMap<Edge, bool>,
     began: Option<Instant>,
+    plain: Plain,
 }
 
 impl Meter {
@@ -122,24 +140,34 @@ impl Meter {
         let first = self.began.is_none();
         self.began.get_or_insert(now);
         let mut tick: BTreeMap<Edge, Counts> = BTreeMap::new();
+        let mut sent: BTreeMap<Edge, f64> = BTreeMap::new();
         for (sidecar, text) in texts {
             let seen = self.seen.entry(sidecar.clone()).or_default();
             for sample in samples(text, &[REQUESTS, DURATION]) {
-                if sample.label("reporter") != "destination" {
+                let side = sample.label("reporter");
+                if side != "destination" && sample.name != REQUESTS {
                     continue;
                 }
-                let series = format!("{}{:?}", sample.name, sample.labels);
-                let before = seen.insert(series, sample.value).unwrap_or(0.0);
+                let before = seen.insert(sample.series.to_owned(), sample.value).unwrap_or(0.0);
                 let delta = if sample.value < before {
                     sample.value
                 } else {
                     sample.value - before
                 };
-                if delta > 0.0 && !first {
-                    count(&mut tick, &sample, delta);
+                if delta <= 0.0 || first {
+                    continue;
+                }
+                match side {
+                    "destination" => count(&mut tick, &sample, delta),
+                    // What has a flag was answered by the caller's sidecar or broke off.
+                    "source" if sample.label("response_flags") == "-" => {
+                        *sent.entry(edge(&sample)).or_default() += delta;
+                    }
+                    _ => {}
                 }
             }
         }
+        self.plain.attribute(&mut tick, &sent, now);
         for (edge, counts) in &tick {
             self.whole.entry(edge.clone()).or_default().merge(counts);
             if counts.requests > 0.0 {
@@ -210,11 +238,11 @@ fn count(tick: &mut BTreeMap<Edge, Counts>, sample: &Sample<'_>, delta: f64) {
 fn edge(sample: &Sample<'_>) -> Edge {
     let first = |labels: [&str; 3]| {
         let mut values = labels.iter().map(|label| sample.label(label));
-        let known = values.find(|value| !matches!(*value, "" | "unknown"));
-        known.unwrap_or("unknown").to_owned()
+        let known = values.find(|value| !matches!(*value, "" | UNKNOWN));
+        known.unwrap_or(UNKNOWN).to_owned()
     };
     let or_unknown = |label: &str| match sample.label(label) {
-        "" => "unknown".to_owned(),
+        "" => UNKNOWN.to_owned(),
         value => value.to_owned(),
     };
     Edge {

@@ -7,6 +7,8 @@
 pub struct Sample<'a> {
     /// The name, with its suffix.
     pub name: &'a str,
+    /// Name and labels as they were written: the same for every look at one series.
+    pub series: &'a str,
     /// Labels in the order of the text.
     pub labels: Vec<(&'a str, String)>,
     /// The value.
@@ -41,8 +43,10 @@ fn sample(line: &str) -> Option<Sample<'_>> {
         None => (Vec::new(), rest),
     };
     let value = rest.split_whitespace().next()?.parse().ok()?;
+    let series = line.get(..line.len() - rest.len())?;
     Some(Sample {
         name,
+        series,
         labels,
         value,
     })
@@ -89,5 +93,6 @@ mod tests {
         let first = found.first().unwrap();
         assert_eq!(first.label("y"), "q\"\\\n, }");
         assert_eq!(first.label("z"), "");
+        assert!(first.series.starts_with("a_total{x=") && first.series.ends_with('}'));
     }
 }

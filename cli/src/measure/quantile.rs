@@ -24,6 +24,15 @@ impl Histogram {
         }
     }
 
+    /// The same, each count times `share`.
+    #[must_use]
+    pub fn scaled(&self, share: f64) -> Self {
+        let counts = self.counts.iter().map(|(bound, count)| (*bound, count * share));
+        Self {
+            counts: counts.collect(),
+        }
+    }
+
     /// The value below which `quantile` of the observations lie: linear within a bucket, whose
     /// lower end is the bound before it. `None` without observations.
     pub fn quantile(&self, quantile: f64) -> Option<f64> {

@@ -3,7 +3,7 @@
 //! Place: read at start and after each change; [`super::plan`] compares. Policy kinds are the
 //! control plane's business and are passed over here. Invariants: a file that cannot be read keeps
 //! what it last said ([`Folder`] remembers), so that an editor's half-written file stops nothing;
-//! whatever is not run is named in `problems`.
+//! whatever is not run is named in `problems`, but for what the control plane says already.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -87,23 +87,15 @@ impl Folder {
     pub fn read(&mut self) -> Result<Manifests> {
         let files = files(&self.path)
             .with_context(|| format!("reading the folder {}", self.path.display()))?;
-        let mut problems = Vec::new();
         self.last_good.retain(|file, _| files.contains(file));
         for file in files {
-            match documents(&file) {
-                Ok(found) => {
-                    self.last_good.insert(file, found);
-                }
-                Err(error) => problems.push(format!(
-                    "{}: {error:#}; what it said before stays in force",
-                    self.shown(&file)
-                )),
+            // What is wrong with a file is the control plane's to say, which reads the same ones
+            // and knows the line.
+            if let Ok(found) = documents(&file) {
+                self.last_good.insert(file, found);
             }
         }
-        let mut manifests = self.interpret();
-        problems.append(&mut manifests.problems);
-        manifests.problems = problems;
-        Ok(manifests)
+        Ok(self.interpret())
     }
 
     fn shown(&self, file: &Path) -> String {
@@ -177,7 +169,8 @@ impl Folder {
         let key = || (object.namespace.clone(), object.name.clone());
         match object.kind.as_str() {
             "Service" if is_core(object) => {
-                let service = self.parse::<Service>(object, problems);
+                // One that makes no sense is named by the control plane.
+                let service = serde_json::from_value::<Service>(object.value.clone()).ok();
                 let read = |s| ServiceDecl::read(&object.namespace, &object.name, &s);
                 manifests.services.extend(service.and_then(read));
             }
@@ -345,12 +338,7 @@ fn documents(file: &Path) -> Result<Vec<Value>> {
     if !text.contains("kind") {
         return Ok(Vec::new());
     }
-    serde_saphyr::from_multiple(&text)
-        .map_err(|error| anyhow::anyhow!("is not YAML: {}", first_line(&error.to_string())))
-}
-
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
+    serde_saphyr::from_multiple(&text).context("is not YAML")
 }
 
 #[cfg(test)]

@@ -121,7 +121,6 @@ fn what_cannot_run_is_named_with_a_remedy() {
         "apiVersion: batch/v1\nkind: Job\nmetadata: {name: a}\n",
         "Job production/a: is not run on a laptop",
     );
-    check_problem("kind: [", "all.yaml: is not YAML");
 }
 
 #[test]
@@ -149,7 +148,6 @@ fn a_file_that_breaks_keeps_what_it_said() {
     std::fs::write(&file, "kind: Deployment\nmetadata: {").unwrap();
     let broken = reader.read().unwrap();
     assert_eq!(broken.workloads.len(), 1);
-    assert!(broken.problems.join("\n").contains("stays in force"));
     std::fs::remove_file(&file).unwrap();
     assert!(reader.read().unwrap().workloads.is_empty());
 }
