@@ -174,12 +174,8 @@ async fn first_delivery(
     config: &Config,
     run_folder: &RunFolder,
 ) -> Result<(Delivery, mpsc::Receiver<Delivery>)> {
-    let mut deliveries = laptop::start(
-        config.source.clone(),
-        config.namespace.clone(),
-        run_folder.clone(),
-    )
-    .with_context(|| format!("reading the manifests in {}", config.source.display()))?;
+    let mut deliveries = laptop::start(&config.source, config.namespace.clone(), run_folder)
+        .with_context(|| format!("reading the manifests in {}", config.source.display()))?;
     let first = deliveries
         .recv()
         .await

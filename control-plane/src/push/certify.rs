@@ -60,7 +60,12 @@ impl Identity for IdentityService {
             tracing::warn!("certificate refused: no workload has this token");
             return Err(Status::unauthenticated("no workload has this token"));
         };
-        let lifetime = lifetime_of(request.ttl.as_ref(), lifetime);
+        // A length of time that makes no sense is one that was not asked for.
+        let asked = request
+            .ttl
+            .as_ref()
+            .and_then(|it| decode::duration(it, "ttl").ok());
+        let lifetime = lifetime_of(asked, lifetime);
         let signing = LeafRequest {
             csr_der: &request.csr_der,
             id: &id,
@@ -109,10 +114,8 @@ impl IdentityService {
 }
 
 /// What the mesh's settings say, or less where less is asked for.
-fn lifetime_of(asked: Option<&prost_types::Duration>, configured: Duration) -> Duration {
-    let asked = asked
-        .and_then(|it| decode::duration(it, "ttl").ok())
-        .filter(|it| !it.is_zero());
+fn lifetime_of(asked: Option<Duration>, configured: Duration) -> Duration {
+    let asked = asked.filter(|it| !it.is_zero());
     asked.map_or(configured, |it| it.min(configured)).clamp(
         limits::CERTIFICATE_LIFETIME_MIN,
         limits::CERTIFICATE_LIFETIME_MAX,
@@ -133,14 +136,13 @@ mod tests {
     #[test]
     fn the_settings_bound_what_is_asked_for() {
         let hour = Duration::from_secs(3600);
-        let ask = |seconds| Some(prost_types::Duration { seconds, nanos: 0 });
+        let ask = |seconds| Some(Duration::from_secs(seconds));
         let cases = [
             (None, hour, hour),
             (ask(0), hour, hour),
             (ask(600), hour, Duration::from_secs(600)),
             (ask(7200), hour, hour),
             (ask(5), hour, limits::CERTIFICATE_LIFETIME_MIN),
-            (ask(-5), hour, hour),
             (
                 None,
                 Duration::from_secs(1),
@@ -150,7 +152,7 @@ mod tests {
         ];
         for (asked, configured, expected) in cases {
             assert_eq!(
-                lifetime_of(asked.as_ref(), configured),
+                lifetime_of(asked, configured),
                 expected,
                 "{asked:?} {configured:?}"
             );

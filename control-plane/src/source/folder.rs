@@ -117,7 +117,7 @@ impl Folder {
             let parsed = match text {
                 Text::Read(text) => document::parse(text).map(|it| (it, text)).map_err(|error| {
                     let kept = self.kept(&file);
-                    syntax_problem(&file, &error, kept)
+                    syntax_problem(&file, &error, &kept)
                 }),
                 Text::Unreadable(reason) => Err(FileProblem {
                     file: Arc::clone(&file),
@@ -161,7 +161,11 @@ impl Folder {
     fn read(&mut self, documents: &[(Arc<str>, Arc<Vec<Document>>)], listing: &mut Listing) {
         let mut found: Vec<(Arc<str>, Manifest)> = Vec::new();
         for (file, documents) in documents {
-            for document in documents.iter() {
+            let is_json = file.to_ascii_lowercase().ends_with(".json");
+            for document in documents
+                .iter()
+                .filter(|it| !is_json || !manifest::is_data(it))
+            {
                 match manifest::read(document, &self.namespace) {
                     Ok(Some(manifest)) => found.push((Arc::clone(file), manifest)),
                     Ok(None) => {}
@@ -251,7 +255,7 @@ pub fn restore(
     manifest::policy(&manifest, seen, Origin::default())
 }
 
-fn syntax_problem(file: &Arc<str>, error: &SyntaxError, kept: String) -> FileProblem {
+fn syntax_problem(file: &Arc<str>, error: &SyntaxError, kept: &str) -> FileProblem {
     FileProblem {
         file: Arc::clone(file),
         line: error.line,

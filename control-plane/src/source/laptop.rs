@@ -55,22 +55,22 @@ pub struct Delivery {
 /// # Errors
 /// When the folder cannot be read or what was kept of it is damaged.
 pub fn start(
-    folder: PathBuf,
+    folder: &Path,
     namespace: String,
-    run_folder: RunFolder,
+    run_folder: &RunFolder,
 ) -> io::Result<mpsc::Receiver<Delivery>> {
     let memory: Memory = run_folder.load_memory()?;
-    folder::scan(&folder)?;
+    folder::scan(folder)?;
     let state = State {
         reading: Reading::new(namespace, memory.clone()),
         kept: memory,
-        path: folder.clone(),
+        path: folder.to_owned(),
         run_folder: run_folder.clone(),
         faults: Vec::new(),
     };
     let (send, receive) = mpsc::channel(DELIVERIES);
     let woken = Arc::new(Notify::new());
-    let watcher = watch(&folder, run_folder.path(), &woken);
+    let watcher = watch(folder, run_folder.path(), &woken);
     // The watcher must live as long as the loop.
     task::spawn("source-laptop", async move {
         let _watcher = watcher;

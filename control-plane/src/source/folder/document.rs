@@ -109,8 +109,8 @@ fn line_of<T>(spanned: &Spanned<T>) -> u32 {
 #[derive(Debug)]
 enum Node {
     Plain(Value),
-    List(Vec<Spanned<Node>>),
-    Fields(Vec<(Spanned<String>, Spanned<Node>)>),
+    List(Vec<Spanned<Self>>),
+    Fields(Vec<(Spanned<String>, Spanned<Self>)>),
 }
 
 impl Node {

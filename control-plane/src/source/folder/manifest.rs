@@ -75,15 +75,23 @@ impl Fault {
     }
 }
 
+/// Whether a document of a JSON file is anybody's data: such a file lies in a folder for other reasons than a YAML file.
+pub(super) fn is_data(document: &Document) -> bool {
+    let field = |name| document.value.get(name).is_some();
+    !field("apiVersion") && !field("kind")
+}
+
 /// Names a document; none when it is passed over.
-pub(super) fn read(document: &Document, namespace: &str) -> Result<Option<Manifest>, Fault> {
-    let fault = |field: &str, reason: &str, remedy: &str| Fault {
-        object: None,
-        line: document.lines.line(field),
-        field: field.to_owned(),
-        code: codes::NOT_AN_OBJECT,
-        reason: reason.to_owned(),
-        remedy: remedy.to_owned(),
+pub(super) fn read(document: &Document, namespace: &str) -> Result<Option<Manifest>, Box<Fault>> {
+    let fault = |field: &str, reason: &str, remedy: &str| {
+        Box::new(Fault {
+            object: None,
+            line: document.lines.line(field),
+            field: field.to_owned(),
+            code: codes::NOT_AN_OBJECT,
+            reason: reason.to_owned(),
+            remedy: remedy.to_owned(),
+        })
     };
     let Value::Object(fields) = &document.value else {
         return Err(fault(
@@ -173,14 +181,16 @@ pub(super) fn policy(manifest: &Manifest, place: Place, origin: Origin) -> Optio
 }
 
 /// A Service.
-pub(super) fn service(manifest: &Manifest) -> Result<Service, Fault> {
-    let fault = |field: &str, reason: String, remedy: &str| Fault {
-        object: Some(manifest.object.clone()),
-        line: manifest.lines.line(field),
-        field: field.to_owned(),
-        code: codes::INVALID_SERVICE,
-        reason,
-        remedy: remedy.to_owned(),
+pub(super) fn service(manifest: &Manifest) -> Result<Service, Box<Fault>> {
+    let fault = |field: &str, reason: String, remedy: &str| {
+        Box::new(Fault {
+            object: Some(manifest.object.clone()),
+            line: manifest.lines.line(field),
+            field: field.to_owned(),
+            code: codes::INVALID_SERVICE,
+            reason,
+            remedy: remedy.to_owned(),
+        })
     };
     let read: core::Service =
         serde_json::from_value(manifest.value.as_ref().clone()).map_err(|error| {

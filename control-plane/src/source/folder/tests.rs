@@ -225,3 +225,16 @@ fn json_is_yaml() {
         listing.problems
     );
 }
+
+#[test]
+fn json_without_kind_and_version_is_somebody_s_data() {
+    let files = texts(&[
+        ("a.json", "[1, 2]"),
+        ("b.json", r#"{"x": 1}"#),
+        ("c.yaml", "[1, 2]"),
+    ]);
+    assert_eq!(
+        codes(&folder().list(&files)),
+        [("c.yaml", 1, codes::NOT_AN_OBJECT)]
+    );
+}
