@@ -1,8 +1,6 @@
 //! The controller over its real port and real folders, with a proxy that the test speaks for.
 //!
 //! Long because: each test is a conversation over the whole controller.
-//!
-//! Long because: one scenario per test over one set-up.
 
 #![allow(
     clippy::unwrap_used,

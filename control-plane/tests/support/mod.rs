@@ -1,8 +1,6 @@
 //! A controller in this process over real folders, and a proxy's side of its port.
 //!
 //! Long because: the mesh's side and the proxy's side of every conversation are here.
-//!
-//! Long because: both ends of one conversation.
 
 use std::{
     collections::BTreeMap,

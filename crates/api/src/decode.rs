@@ -1,7 +1,5 @@
 //! Wire to model. What does not decode is rejected by name, field and reason; the rest of the batch is unharmed.
 //!
-//! Long because: one function per message, each of a few lines, that call one another.
-//!
 //! Long because: one small function per message, in the order of the contract.
 
 use crate::{
