@@ -2,7 +2,7 @@
 //!
 //! accept (where was it meant to go) -> detect (what does it speak) -> route (whose policy, which rule, which backend) ->
 //! policy (until when) -> balance (which endpoint) -> connect (pooled, mutual TLS) -> observe (counted once, when it ends).
-//! The stages of a connection are here, those of a request in [`http`], those of opaque bytes in [`tcp`].
+//! The stages of a connection are here, those of a request in `outbound/http.rs`, those of opaque bytes in `outbound/tcp.rs`.
 
 mod http;
 mod place;
