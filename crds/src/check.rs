@@ -116,7 +116,23 @@ fn pruned(schema: &Value, value: &Value) -> Value {
             let schema = schema.get("items").unwrap_or(&Value::Null);
             items.iter().map(|item| pruned(schema, item)).collect()
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            text(schema, value).map_or_else(|| value.clone(), Value::from)
+        }
+    }
+}
+
+/// A value as the text that a field asks for. `off` without quotes is `false` in YAML 1.1; where a
+/// field has that choice, it is meant.
+fn text<'a>(schema: &Value, value: &'a Value) -> Option<&'a str> {
+    let choice = |word: &str| {
+        let choices = schema.get("enum").and_then(Value::as_array);
+        choices.is_some_and(|choices| choices.iter().any(|choice| choice == word))
+    };
+    match value {
+        Value::String(text) => Some(text),
+        Value::Bool(false) if choice("off") => Some("off"),
+        _ => None,
     }
 }
 
@@ -151,7 +167,7 @@ fn walk(schema: &Value, value: &Value, path: &str, findings: &mut Vec<Finding>) 
             }
             None => fault(mismatch("a list")),
         },
-        Some("string") => match value.as_str() {
+        Some("string") => match text(schema, value) {
             Some(text) => string(schema, text, &mut fault),
             None => fault(mismatch("a string")),
         },

@@ -202,7 +202,7 @@ pub struct PeerAuthentication {
 pub struct RefuseAll {
     /// Kind, name, generation, age.
     pub meta: PolicyMeta,
-    /// The workloads of its namespace that it selects; none: the namespace (in the root namespace: the mesh).
+    /// The workloads of its namespace that it selects (in the root namespace: of every namespace); none: all of them.
     pub selector: Option<Labels>,
     /// Why.
     pub reason: RefusalReason,

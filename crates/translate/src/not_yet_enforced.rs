@@ -3,6 +3,8 @@
 //! Its use is a problem on the object, never silence, and access is never widened. Every field of
 //! every kind is either here or in [`crate::enforced`]; a test walks the schemas. An entry covers
 //! everything below its path.
+//!
+//! Long because: it is one table, a line a field.
 
 use serde_json::{Value, json};
 use weft_crds::kind::Kind;

@@ -173,12 +173,15 @@ fn problem(kind: Kind, finding: Finding, report: &mut Report) {
             Fault::new("MissingField", format!("`{name}` is required"), "add it"),
         ),
         check::Fault::Type { expected, found } => {
-            let remedy = if expected == "a string" && found.parse::<f64>().is_ok()
-                || matches!(found.as_str(), "true" | "false")
-            {
-                format!("put it in quotes: \"{found}\"")
-            } else {
-                format!("write {expected}")
+            let remedy = match found.as_str() {
+                "true" | "false" if expected == "a string" => {
+                    "put the text in quotes: true, false, yes, no, on and off without quotes are truth values"
+                        .to_owned()
+                }
+                number if expected == "a string" && number.parse::<f64>().is_ok() => {
+                    format!("put it in quotes: \"{number}\"")
+                }
+                _ => format!("write {expected}"),
             };
             report.invalid(
                 path,

@@ -1,4 +1,6 @@
 //! The blocks of a traffic policy that are not enforced yet, checked as if they were.
+//!
+//! Long because: each block has a few rules of its own, and they share how they are said.
 
 use crate::{
     duration, names,
