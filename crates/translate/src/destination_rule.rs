@@ -52,7 +52,7 @@ pub fn translate(
         let path = format!("spec.subsets[{index}]");
         report.take(
             &format!("{path}.name"),
-            names::dns_label(&subset.name, "a subset"),
+            names::label_name(&subset.name, "a subset"),
         );
         if !seen.insert(&subset.name) {
             report.invalid(

@@ -26,6 +26,19 @@ pub(crate) fn dns_label(text: &str, what: &str) -> Result<(), Fault> {
     }
 }
 
+/// The name of a subset or a port: Istio admits capitals in them.
+pub(crate) fn label_name(text: &str, what: &str) -> Result<(), Fault> {
+    if is_dns_label(&text.to_ascii_lowercase()) {
+        Ok(())
+    } else {
+        Err(Fault::new(
+            "InvalidName",
+            format!("`{text}` is not a name for {what}"),
+            "use letters, digits and `-`, at most 63 characters, beginning and ending with a letter or digit",
+        ))
+    }
+}
+
 /// A DNS-1123 subdomain: labels with dots.
 pub(crate) fn is_dns_subdomain(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_dns_label)

@@ -105,7 +105,7 @@ fn ports(spec: &ServiceEntrySpec, report: &mut Report) {
         }
         report.take(
             &format!("{path}.name"),
-            names::dns_label(&port.name, "a port"),
+            names::label_name(&port.name, "a port"),
         );
         if let Some(protocol) = port.protocol.as_deref().filter(|it| !it.is_empty())
             && !PROTOCOLS.contains(&protocol.to_uppercase().as_str())

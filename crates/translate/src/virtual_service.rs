@@ -21,7 +21,7 @@ use weft_model::{
     problem::Severity,
 };
 
-pub(crate) use actions::retries as check_retries;
+pub(crate) use actions::retries::check as check_retries;
 
 /// The reserved gateway name that means every sidecar.
 const MESH: &str = "mesh";

@@ -73,7 +73,7 @@ pub(crate) fn check(spec: &WorkloadEntrySpec, path: &str, report: &mut Report) {
     }
     for (name, port) in &spec.ports {
         let path = format!("{path}.ports[{name}]");
-        report.take(&path, names::dns_label(&name.to_lowercase(), "a port"));
+        report.take(&path, names::label_name(name, "a port"));
         if *port == 0 {
             report.invalid(
                 path,

@@ -55,7 +55,7 @@ pub(super) fn destination(
     report: &mut Report,
 ) -> Option<(weft_model::host::Host, Option<u16>)> {
     if let Some(subset) = destination.subset.as_deref().filter(|it| !it.is_empty())
-        && let Err(fault) = names::dns_label(subset, "a subset")
+        && let Err(fault) = names::label_name(subset, "a subset")
     {
         report.invalid(format!("{path}.subset"), fault);
     }

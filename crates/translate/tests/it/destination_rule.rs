@@ -91,7 +91,7 @@ fn fields_have_problems() {
             &["Invalid MissingField spec.subsets[0].name"],
         ),
         (
-            "{host: a, subsets: [{name: V1, labels: {v: a}}]}",
+            "{host: a, subsets: [{name: v_1, labels: {v: a}}]}",
             &["Invalid InvalidName spec.subsets[0].name"],
         ),
         (

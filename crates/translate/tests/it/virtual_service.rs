@@ -444,7 +444,7 @@ fn routes_and_actions_have_problems() {
             &["Invalid InvalidHost spec.http[0].route[0].destination.host"],
         ),
         (
-            "{route: [{destination: {host: a, subset: V1}}]}",
+            "{route: [{destination: {host: a, subset: v_1}}]}",
             &["Invalid InvalidName spec.http[0].route[0].destination.subset"],
         ),
         (
@@ -625,6 +625,185 @@ fn fields_of_the_object_have_problems() {
     ];
     for (spec, expected) in cases {
         check(Kind::VirtualService, &spec.replace("HTTP", http), expected);
+    }
+}
+
+/// Actions are held or ignored, and checked all the same: the problems besides those of
+/// `NotYetEnforced`.
+#[test]
+fn actions_are_checked() {
+    let cases: &[(&str, &str)] = &[
+        (
+            "redirect: {uri: /a, prefixRewrite: /b}, match: [{uri: {prefix: /a}}]",
+            "ConflictingActions spec.http[0].redirect.prefixRewrite",
+        ),
+        (
+            "redirect: {port: 80, derivePort: FROM_REQUEST_PORT}",
+            "ConflictingActions spec.http[0].redirect.derivePort",
+        ),
+        (
+            "redirect: {scheme: ftp}",
+            "UnknownValue spec.http[0].redirect.scheme",
+        ),
+        (
+            "redirect: {uri: /a, redirectCode: 305}",
+            "UnknownValue spec.http[0].redirect.redirectCode",
+        ),
+        (
+            "redirect: {uri: /a}, rewrite: {uri: /b}",
+            "ConflictingActions spec.http[0].rewrite",
+        ),
+        (
+            "redirect: {uri: /a}, directResponse: {status: 200}",
+            "ConflictingActions spec.http[0].directResponse",
+        ),
+        (
+            "directResponse: {status: 200, body: {}}",
+            "EmptyAction spec.http[0].directResponse.body",
+        ),
+        (
+            "directResponse: {status: 200, body: {string: a, bytes: YQ==}}",
+            "ConflictingActions spec.http[0].directResponse.body",
+        ),
+        (
+            "directResponse: {status: 200}, fault: {abort: {httpStatus: 500, percentage: {value: 1}}}",
+            "ConflictingActions spec.http[0].fault",
+        ),
+        (
+            "directResponse: {status: 200}, rewrite: {uri: /}",
+            "ConflictingActions spec.http[0].rewrite",
+        ),
+        (
+            "directResponse: {status: 200}, ROUTE",
+            "ConflictingActions spec.http[0].directResponse",
+        ),
+        (
+            "delegate: {name: a}, ROUTE",
+            "ConflictingActions spec.http[0].delegate",
+        ),
+        (
+            "rewrite: {uri: /, uriRegexRewrite: {match: a, rewrite: b}}, ROUTE",
+            "ConflictingActions spec.http[0].rewrite.uriRegexRewrite",
+        ),
+        (
+            "rewrite: {uriRegexRewrite: {match: '(', rewrite: b}}, ROUTE",
+            "InvalidRegex spec.http[0].rewrite.uriRegexRewrite.match",
+        ),
+        (
+            "rewrite: {uriRegexRewrite: {rewrite: b}}, ROUTE",
+            "MissingField spec.http[0].rewrite.uriRegexRewrite.match",
+        ),
+        (
+            "rewrite: {uriRegexRewrite: {match: a}}, ROUTE",
+            "MissingField spec.http[0].rewrite.uriRegexRewrite.rewrite",
+        ),
+        (
+            "mirror: {host: a}, mirrors: [{destination: {host: a}}], ROUTE",
+            "ConflictingActions spec.http[0].mirrors",
+        ),
+        (
+            "mirror: {host: '*'}, ROUTE",
+            "InvalidHost spec.http[0].mirror.host",
+        ),
+        (
+            "mirrors: [{destination: {host: a, subset: v_1}}], ROUTE",
+            "InvalidName spec.http[0].mirrors[0].destination.subset",
+        ),
+        (
+            "retries: {attempts: 1, perTryTimeout: 0s}, ROUTE",
+            "InvalidDuration spec.http[0].retries.perTryTimeout",
+        ),
+        (
+            "retries: {attempts: 1, backoff: x}, ROUTE",
+            "InvalidDuration spec.http[0].retries.backoff",
+        ),
+        (
+            "retries: {attempts: 1, retryOn: '999'}, ROUTE",
+            "UnknownValue spec.http[0].retries.retryOn",
+        ),
+        ("fault: {}, ROUTE", "EmptyAction spec.http[0].fault"),
+        (
+            "fault: {delay: {percentage: {value: 1}}}, ROUTE",
+            "MissingField spec.http[0].fault.delay",
+        ),
+        (
+            "fault: {delay: {exponentialDelay: 1s, percentage: {value: 1}}}, ROUTE",
+            "UnsupportedField spec.http[0].fault.delay.exponentialDelay",
+        ),
+        (
+            "fault: {delay: {fixedDelay: 0s, percentage: {value: 1}}}, ROUTE",
+            "InvalidDuration spec.http[0].fault.delay.fixedDelay",
+        ),
+        (
+            "fault: {delay: {fixedDelay: 1s, percent: 5}}, ROUTE",
+            "DeprecatedField spec.http[0].fault.delay.percent",
+        ),
+        (
+            "fault: {abort: {percentage: {value: 1}}}, ROUTE",
+            "MissingField spec.http[0].fault.abort",
+        ),
+        (
+            "fault: {abort: {http2Error: A, percentage: {value: 1}}}, ROUTE",
+            "UnsupportedField spec.http[0].fault.abort.http2Error",
+        ),
+        (
+            "fault: {abort: {httpStatus: 500, grpcStatus: OK, percentage: {value: 1}}}, ROUTE",
+            "ConflictingActions spec.http[0].fault.abort",
+        ),
+        (
+            "corsPolicy: {allowOrigin: [a]}, ROUTE",
+            "DeprecatedField spec.http[0].corsPolicy.allowOrigin",
+        ),
+        (
+            "corsPolicy: {allowOrigins: [{}]}, ROUTE",
+            "EmptyMatch spec.http[0].corsPolicy.allowOrigins[0]",
+        ),
+        (
+            "corsPolicy: {allowOrigins: [{regex: '('}]}, ROUTE",
+            "InvalidRegex spec.http[0].corsPolicy.allowOrigins[0].regex",
+        ),
+        (
+            "corsPolicy: {allowHeaders: ['a b']}, ROUTE",
+            "InvalidHeaderName spec.http[0].corsPolicy.allowHeaders[0]",
+        ),
+        (
+            "corsPolicy: {maxAge: 1500ms}, ROUTE",
+            "InvalidDuration spec.http[0].corsPolicy.maxAge",
+        ),
+        (
+            "headers: {request: {remove: [host]}}, ROUTE",
+            "InvalidHeaderName spec.http[0].headers.request.remove[0]",
+        ),
+        (
+            "headers: {response: {set: {':authority': a}}}, ROUTE",
+            "InvalidHeaderName spec.http[0].headers.response.set[:authority]",
+        ),
+        (
+            r#"headers: {request: {set: {a: "b\nc"}}}, ROUTE"#,
+            "InvalidHeaderValue spec.http[0].headers.request.set[a]",
+        ),
+        (
+            "headers: {request: {set: {host: a}}}, rewrite: {authority: b}, ROUTE",
+            "ConflictingAuthority spec.http[0].headers",
+        ),
+        (
+            "rewrite: {authority: b}, route: [{destination: {host: a}, headers: {request: {set: {':authority': a}}}}]",
+            "ConflictingAuthority spec.http[0].route[0].headers",
+        ),
+    ];
+    for (rule, expected) in cases {
+        let rule = rule.replace("ROUTE", "route: [{destination: {host: a}}]");
+        let translated = translate(&document(
+            Kind::VirtualService,
+            &format!("{{hosts: [a], http: [{{{rule}}}]}}"),
+        ));
+        let others: Vec<String> = translated
+            .problems
+            .iter()
+            .filter(|it| it.code != "NotYetEnforced" && it.code != "NoEffect")
+            .map(|it| format!("{} {}", it.code, it.field))
+            .collect();
+        assert_eq!(others, [*expected], "{rule}");
     }
 }
 
