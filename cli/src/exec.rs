@@ -37,10 +37,11 @@ pub fn run(args: &ExecArgs) -> Result<ExitCode> {
         .envs(&instance.env)
         .exec();
     let missing = error.kind() == std::io::ErrorKind::NotFound;
-    crate::output::error(
-        &anyhow::Error::new(error)
-            .context(format!("running `{}` as {}", program.to_string_lossy(), instance.key)),
-    );
+    crate::output::error(&anyhow::Error::new(error).context(format!(
+        "running `{}` as {}",
+        program.to_string_lossy(),
+        instance.key
+    )));
     // What a shell says: 127 when there is no such command, 126 when it cannot be run.
     let code = crate::child::EXIT_NOT_FOUND - u8::from(!missing);
     Ok(ExitCode::from(code))

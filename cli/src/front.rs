@@ -44,8 +44,12 @@ pub trait Guest {
     /// Everything is ready, or as ready as it becomes.
     fn begin(&mut self, console: &Console, run: &RunState) -> impl Future<Output = ()>;
     /// Counters were read; called several times a second.
-    fn tick(&mut self, console: &Console, run: &RunState, meter: &Meter)
-    -> impl Future<Output = ()>;
+    fn tick(
+        &mut self,
+        console: &Console,
+        run: &RunState,
+        meter: &Meter,
+    ) -> impl Future<Output = ()>;
     /// What the load generator says: requests sent and failed; `None` when there is none.
     fn load(&mut self, run: &RunState) -> impl Future<Output = Option<(u64, u64)>>;
     /// The run is about to be taken down.
@@ -60,7 +64,13 @@ pub trait Guest {
 pub async fn up(args: UpArgs) -> Result<ExitCode> {
     let console = console(&args.report);
     let surroundings = surroundings();
-    let options = options(args.folder, args.namespace, &args.report, &console, surroundings)?;
+    let options = options(
+        args.folder,
+        args.namespace,
+        &args.report,
+        &console,
+        surroundings,
+    )?;
     run(options, args.report, Bare).await
 }
 
@@ -280,9 +290,17 @@ impl<G: Guest> Front<G> {
 
 /// How far the start is, and whether it is done.
 fn progress(run: &RunState, wanted: usize) -> (String, bool) {
-    let sidecars = run.instances.iter().filter(|i| i.pid.is_some() || i.ready).count();
+    let sidecars = run
+        .instances
+        .iter()
+        .filter(|i| i.pid.is_some() || i.ready)
+        .count();
     let ready = run.instances.iter().filter(|i| i.ready).count();
-    let controller = if run.controller.is_some() { "up" } else { "starting" };
+    let controller = if run.controller.is_some() {
+        "up"
+    } else {
+        "starting"
+    };
     let line = format!(
         "controller {controller} · sidecars {sidecars}/{wanted} · services ready {ready}/{wanted}"
     );

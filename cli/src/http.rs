@@ -85,7 +85,10 @@ impl Connection {
         target: &str,
         headers: &[(String, String)],
     ) -> Result<Answer> {
-        self.sender.ready().await.context("waiting for the connection")?;
+        self.sender
+            .ready()
+            .await
+            .context("waiting for the connection")?;
         let mut request = Request::get(target).header(http::header::HOST, host);
         for (name, value) in headers {
             request = request.header(name, value);

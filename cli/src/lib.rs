@@ -70,9 +70,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
             Ok(weft_shop::run_from_args(name.chain(args)))
         }
         #[cfg(feature = "demo")]
-        Command::Load(args) => {
-            runtime()?.block_on(demo::load::run(args, &config::surroundings()))
-        }
+        Command::Load(args) => runtime()?.block_on(demo::load::run(args, &config::surroundings())),
         #[cfg(feature = "demo")]
         Command::Demo(args) => runtime()?.block_on(demo::run(args)),
         Command::Up(args) => runtime()?.block_on(front::up(args)),

@@ -47,7 +47,15 @@ pub fn listing(run: &RunState) -> String {
         None => text.push_str("   controller starting"),
     }
     let head = [
-        "NAMESPACE", "NAME", "READY", "RESTARTS", "IDENTITY", "INBOUND", "OUTBOUND", "ADMIN", "APP",
+        "NAMESPACE",
+        "NAME",
+        "READY",
+        "RESTARTS",
+        "IDENTITY",
+        "INBOUND",
+        "OUTBOUND",
+        "ADMIN",
+        "APP",
         "PID",
     ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
@@ -82,7 +90,13 @@ fn row(instance: &InstanceState) -> Vec<String> {
         .iter()
         .map(|port| port.app.port().to_string())
         .collect();
-    let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
+    let or_dash = |text: String| {
+        if text.is_empty() {
+            "-".to_owned()
+        } else {
+            text
+        }
+    };
     vec![
         instance.key.namespace.clone(),
         instance.key.name.clone(),

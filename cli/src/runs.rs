@@ -54,7 +54,10 @@ pub fn the_one(bases: &[PathBuf], named: Option<&Path>) -> Result<RunState> {
                 .iter()
                 .map(|run| format!("--run {}  ({})", run.run.display(), run.folder.display()))
                 .collect();
-            bail!("several meshes are running; name one:\n  {}", list.join("\n  "))
+            bail!(
+                "several meshes are running; name one:\n  {}",
+                list.join("\n  ")
+            )
         }
     }
 }
@@ -83,15 +86,24 @@ pub fn instance<'a>(run: &'a RunState, name: &str) -> Result<&'a InstanceState> 
     let mut namespaces: Vec<&str> = found.iter().map(|i| i.key.namespace.as_str()).collect();
     namespaces.dedup();
     if namespaces.len() > 1 {
-        bail!("{short} exists in several namespaces: say one of {}/{short}", namespaces.join("/, "));
+        bail!(
+            "{short} exists in several namespaces: say one of {}/{short}",
+            namespaces.join("/, ")
+        );
     }
-    let first = found.iter().find(|instance| instance.ready).or(found.first());
+    let first = found
+        .iter()
+        .find(|instance| instance.ready)
+        .or(found.first());
     match first {
         Some(instance) => Ok(instance),
         None => {
             let mut names: Vec<&str> = run.instances.iter().map(|i| i.workload.as_str()).collect();
             names.dedup();
-            bail!("no workload is named {name}; there are {}", names.join(", "))
+            bail!(
+                "no workload is named {name}; there are {}",
+                names.join(", ")
+            )
         }
     }
 }

@@ -13,7 +13,10 @@ fn every_example_is_accepted_without_a_problem() {
         let path = entry.unwrap().path();
         let text = std::fs::read_to_string(&path).unwrap();
         let file = path.display();
-        assert!(text.starts_with("# "), "{file} does not begin with a comment");
+        assert!(
+            text.starts_with("# "),
+            "{file} does not begin with a comment"
+        );
         for document in serde_saphyr::from_multiple::<Value>(&text).unwrap() {
             let Identity::Policy(named) = identify(&document, "production") else {
                 panic!("{file} holds something that is no policy: {document}");
@@ -24,7 +27,11 @@ fn every_example_is_accepted_without_a_problem() {
                 created: 1,
             };
             let translated = object(&document, &meta, &Context::default()).unwrap();
-            assert!(translated.problems.is_empty(), "{file}: {:?}", translated.problems);
+            assert!(
+                translated.problems.is_empty(),
+                "{file}: {:?}",
+                translated.problems
+            );
             assert!(translated.value.is_some(), "{file}");
             objects += 1;
         }

@@ -3,7 +3,10 @@
 //! The applications are a shell and Python's own web server; controller and sidecars are the real
 //! ones, in the binary that this package builds.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers as well")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, its helpers as well"
+)]
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
@@ -62,7 +65,9 @@ struct Mesh {
 
 fn weft(temporary: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_weft"));
-    command.env("TMPDIR", temporary).env_remove("XDG_RUNTIME_DIR");
+    command
+        .env("TMPDIR", temporary)
+        .env_remove("XDG_RUNTIME_DIR");
     command
 }
 
@@ -90,16 +95,20 @@ impl Mesh {
         }
     }
 
-    fn ps(&self) -> Option<Value> {
-        let output = weft(&self.temporary).args(["ps", "--json"]).output().unwrap();
-        let runs: Value = serde_json::from_slice(&output.stdout).ok()?;
-        runs.get(0).cloned()
+    /// The run as `weft ps` reads it; several processes a second would be half of the work.
+    fn run(&self) -> Option<Value> {
+        let run = self
+            .left()
+            .into_iter()
+            .find(|name| name.starts_with("weft-"))?;
+        let text = std::fs::read(self.temporary.join(run).join("run.json")).ok()?;
+        serde_json::from_slice(&text).ok()
     }
 
     /// Asks again until `good` says something of the run.
     async fn until<T>(&self, what: &str, good: impl Fn(&Value) -> Option<T>) -> T {
         wait::eventually(PATIENCE, what, || {
-            let run = self.ps();
+            let run = self.run();
             let found = run.as_ref().and_then(&good).ok_or(run);
             std::future::ready(found)
         })
@@ -108,14 +117,17 @@ impl Mesh {
 
     async fn until_ready(&self, names: &[&str]) {
         self.until(&format!("{names:?} are ready"), |run| {
-            names.iter().all(|name| instance(run, name, "ready") == Some(&true.into())).then_some(())
+            names
+                .iter()
+                .all(|name| instance(run, name, "ready") == Some(&true.into()))
+                .then_some(())
         })
         .await;
     }
 
     /// Supervisor, controller, applications and sidecars.
     fn processes(&self) -> BTreeSet<i32> {
-        self.ps().map(|run| processes(&run)).unwrap_or_default()
+        self.run().map(|run| processes(&run)).unwrap_or_default()
     }
 
     fn signal(&self, signal: Signal) {
@@ -124,7 +136,9 @@ impl Mesh {
 
     fn left(&self) -> Vec<String> {
         let entries = std::fs::read_dir(&self.temporary).unwrap();
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
     }
 }
 
@@ -138,7 +152,8 @@ impl Drop for Mesh {
 
 fn instance<'a>(run: &'a Value, name: &str, field: &str) -> Option<&'a Value> {
     let mut all = run.get("instances")?.as_array()?.iter();
-    all.find(|instance| instance.get("name") == Some(&name.into()))?.get(field)
+    all.find(|instance| instance.get("name") == Some(&name.into()))?
+        .get(field)
 }
 
 fn processes(run: &Value) -> BTreeSet<i32> {
@@ -149,20 +164,28 @@ fn processes(run: &Value) -> BTreeSet<i32> {
         all.push(of(instance.get("pid")));
         all.push(of(instance.get("sidecar_pid")));
     }
-    all.into_iter().flatten().map(|pid| i32::try_from(pid).unwrap()).collect()
+    all.into_iter()
+        .flatten()
+        .map(|pid| i32::try_from(pid).unwrap())
+        .collect()
 }
 
 fn lives(pid: i32) -> bool {
     // A zombie whose parent has not looked yet does nothing any more.
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
+    let state = stat
+        .rsplit(") ")
+        .next()
+        .and_then(|rest| rest.chars().next());
     state.is_some_and(|state| state != 'Z')
         && test_kill_process(Pid::from_raw(pid).unwrap()).is_ok()
 }
 
 async fn until_gone(processes: &BTreeSet<i32>) {
-    wait::until(PATIENCE, "every process is gone", || !processes.iter().any(|pid| lives(*pid)))
-        .await;
+    wait::until(PATIENCE, "every process is gone", || {
+        !processes.iter().any(|pid| lives(*pid))
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -170,7 +193,11 @@ async fn a_terminated_supervisor_leaves_no_process_and_no_file() {
     let mut mesh = Mesh::up(HELLO);
     mesh.until_ready(&["hello-0", "hello-1"]).await;
     let processes = mesh.processes();
-    assert_eq!(processes.len(), 6, "supervisor, controller, two applications and sidecars");
+    assert_eq!(
+        processes.len(),
+        6,
+        "supervisor, controller, two applications and sidecars"
+    );
     assert_eq!(mesh.left().len(), 1, "the run folder");
     mesh.signal(Signal::TERM);
     let status = mesh.child.wait().unwrap();
@@ -190,7 +217,11 @@ async fn a_killed_supervisor_leaves_nothing_running() {
     until_gone(&processes).await;
     assert_eq!(mesh.left().len(), 1, "its run folder is left");
     let ps = weft(&mesh.temporary).arg("ps").output().unwrap();
-    assert!(String::from_utf8(ps.stdout).unwrap().starts_with("no mesh is running"));
+    assert!(
+        String::from_utf8(ps.stdout)
+            .unwrap()
+            .starts_with("no mesh is running")
+    );
     // The next run cleans up.
     let folder = mesh.folder.clone();
     std::fs::remove_file(folder.join("all.yaml")).unwrap();
@@ -209,26 +240,36 @@ async fn processes_come_back_on_the_same_ports_and_failures_are_told() {
     mesh.until_ready(&["hello-0", "hello-1"]).await;
     let before = mesh.until("a run", |run| Some(run.clone())).await;
     for (name, field) in [("hello-0", "pid"), ("hello-1", "sidecar_pid")] {
-        let pid = instance(&before, name, field).and_then(Value::as_i64).unwrap();
+        let pid = instance(&before, name, field)
+            .and_then(Value::as_i64)
+            .unwrap();
         let killed = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
         kill_process(killed, Signal::KILL).unwrap();
-        let after = mesh.until("it is back", |run| {
-            let back = instance(run, name, field) != Some(&pid.into())
-                && instance(run, name, "ready") == Some(&true.into());
-            back.then(|| run.clone())
-        }).await;
+        let after = mesh
+            .until("it is back", |run| {
+                let back = instance(run, name, field) != Some(&pid.into())
+                    && instance(run, name, "ready") == Some(&true.into());
+                back.then(|| run.clone())
+            })
+            .await;
         let ports = |run: &Value| instance(run, name, "ports").cloned();
         assert_eq!(ports(&before), ports(&after), "{name}");
-        assert_eq!(instance(&after, name, "restarts"), Some(&1.into()), "{name}");
+        assert_eq!(
+            instance(&after, name, "restarts"),
+            Some(&1.into()),
+            "{name}"
+        );
     }
     let controller = |run: &Value| run.get("controller").cloned().unwrap();
     let old = controller(&before);
     let pid = i32::try_from(old.get("pid").and_then(Value::as_i64).unwrap()).unwrap();
     kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
-    let new = mesh.until("the controller is back", |run| {
-        let new = controller(run);
-        (new.get("pid") != old.get("pid")).then_some(new)
-    }).await;
+    let new = mesh
+        .until("the controller is back", |run| {
+            let new = controller(run);
+            (new.get("pid") != old.get("pid")).then_some(new)
+        })
+        .await;
     assert_eq!(new.get("grpc"), old.get("grpc"));
     assert_eq!(new.get("admin"), old.get("admin"));
     mesh.signal(Signal::INT);
@@ -250,44 +291,98 @@ async fn processes_come_back_on_the_same_ports_and_failures_are_told() {
 async fn a_changed_folder_changes_what_runs() {
     let mesh = Mesh::up(HELLO);
     mesh.until_ready(&["hello-0", "hello-1"]).await;
-    let first = mesh.until("a run", |run| instance(run, "hello-0", "pid").cloned()).await;
+    let first = mesh
+        .until("a run", |run| instance(run, "hello-0", "pid").cloned())
+        .await;
     let write = |text: &str| std::fs::write(mesh.folder.join("all.yaml"), text).unwrap();
     write(&HELLO.replace("replicas: 2", "replicas: 3"));
     mesh.until_ready(&["hello-2"]).await;
-    let unchanged = mesh.until("a run", |run| instance(run, "hello-0", "pid").cloned()).await;
+    let unchanged = mesh
+        .until("a run", |run| instance(run, "hello-0", "pid").cloned())
+        .await;
     assert_eq!(unchanged, first, "scaling restarts nobody");
-    write(&HELLO.replace("replicas: 2", "replicas: 1").replace("version: v1", "version: v2"));
+    write(
+        &HELLO
+            .replace("replicas: 2", "replicas: 1")
+            .replace("version: v1", "version: v2"),
+    );
     mesh.until("one instance of the new version", |run| {
         let label = instance(run, "hello-0", "labels")?.get("version")?;
         let gone = instance(run, "hello-1", "pid").is_none();
         let ready = instance(run, "hello-0", "ready") == Some(&true.into());
         (label == "v2" && gone && ready).then_some(())
-    }).await;
+    })
+    .await;
     write("kind: Deployment\nmetadata: {");
     std::fs::write(mesh.folder.join("more.yaml"), BROKEN).unwrap();
     mesh.until("the broken file changes nothing", |run| {
         instance(run, "broken", "restarts")?;
         instance(run, "hello-0", "pid").cloned()
-    }).await;
+    })
+    .await;
     std::fs::remove_file(mesh.folder.join("all.yaml")).unwrap();
-    mesh.until("it is gone", |run| instance(run, "hello-0", "pid").is_none().then_some(())).await;
+    mesh.until("it is gone", |run| {
+        instance(run, "hello-0", "pid").is_none().then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn exec_is_inside_the_pod() {
     let mesh = Mesh::up(HELLO);
     mesh.until_ready(&["hello-0", "hello-1"]).await;
-    let exec = |args: &[&str]| weft(&mesh.temporary).arg("exec").args(args).output().unwrap();
-    let output = exec(&["hello", "--", "sh", "-c", "echo $http_proxy $HELLO_SERVICE_HOST; exit 7"]);
+    let exec = |args: &[&str]| {
+        weft(&mesh.temporary)
+            .arg("exec")
+            .args(args)
+            .output()
+            .unwrap()
+    };
+    let output = exec(&[
+        "hello",
+        "--",
+        "sh",
+        "-c",
+        "echo $http_proxy $HELLO_SERVICE_HOST; exit 7",
+    ]);
     assert_eq!(output.status.code(), Some(7));
-    let outbound = mesh.until("a run", |run| {
-        let ports = instance(run, "hello-0", "ports")?;
-        ports.get("outbound").and_then(Value::as_str).map(str::to_owned)
-    }).await;
+    let outbound = mesh
+        .until("a run", |run| {
+            let ports = instance(run, "hello-0", "ports")?;
+            ports
+                .get("outbound")
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+        })
+        .await;
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(text.trim(), format!("http://{outbound} 127.0.0.1"));
+    let ps = weft(&mesh.temporary).arg("ps").output().unwrap();
+    let ps = String::from_utf8(ps.stdout).unwrap();
+    for part in [
+        "hello-1",
+        "spiffe://cluster.local/ns/default/sa/hello",
+        "8080>127.0.0.1:",
+    ] {
+        assert!(ps.contains(part), "{part} is missing in:\n{ps}");
+    }
+    let json = weft(&mesh.temporary)
+        .args(["ps", "--json"])
+        .output()
+        .unwrap();
+    let runs: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(runs.pointer("/0/namespace"), Some(&"default".into()));
     let unknown = exec(&["nobody", "--", "true"]);
     assert_eq!(unknown.status.code(), Some(1));
-    assert!(String::from_utf8(unknown.stderr).unwrap().contains("there are hello"));
-    assert_eq!(exec(&["hello", "--", "no-such-program-anywhere"]).status.code(), Some(127));
+    assert!(
+        String::from_utf8(unknown.stderr)
+            .unwrap()
+            .contains("there are hello")
+    );
+    assert_eq!(
+        exec(&["hello", "--", "no-such-program-anywhere"])
+            .status
+            .code(),
+        Some(127)
+    );
 }

@@ -91,13 +91,18 @@ async fn until_signal(config: Config) -> Result<()> {
     let (drain, watch) = Drain::new();
     let lines = Lines::start("weft-edits", io::stdout()).context("starting the writer of lines")?;
     let say = lines.clone();
-    let controller = Controller::start(config, watch, move |text| {
+    let mut controller = Controller::start(config, watch, move |text| {
         say.write_line(format!("{text}\n").into_bytes())
     })
     .await?;
-    signal::drain_on_signal(&mut signals, &drain, GRACE, |_| controller.readiness.stop()).await;
+    let readiness = controller.readiness.clone();
+    let ended = tokio::select! {
+        _ = signal::drain_on_signal(&mut signals, &drain, GRACE, |_| readiness.stop()) => Ok(()),
+        // A bug ended it and has been logged; whoever supervises this process starts it anew.
+        Ok(SourceEnded) = &mut controller.source => Err(anyhow::anyhow!("the source has ended")),
+    };
     lines.flush();
-    Ok(())
+    ended
 }
 
 /// A running controller, for the binary and for tests.
@@ -108,7 +113,12 @@ pub struct Controller {
     /// Its state.
     pub hub: Arc<Hub>,
     readiness: Readiness,
+    source: task::Task<SourceEnded>,
 }
+
+/// The source ended by itself, which it never should.
+#[derive(Debug)]
+struct SourceEnded;
 
 impl Controller {
     /// Starts. What people should read goes to `say`, a text of one or more lines at a time.
@@ -156,7 +166,7 @@ impl Controller {
         };
         task::spawn("admin", pages.serve());
         Arc::clone(&authority).renew(drain.clone());
-        spawn_hub(&hub, deliveries, run_folder.clone(), drain.clone());
+        let source = spawn_hub(&hub, deliveries, run_folder.clone(), drain.clone());
         serve(listener, &hub, authority, metrics, drain, listed);
         run_folder
             .announce(addresses)
@@ -166,6 +176,7 @@ impl Controller {
             addresses,
             hub,
             readiness,
+            source,
         })
     }
 }
@@ -218,7 +229,7 @@ fn spawn_hub(
     mut deliveries: mpsc::Receiver<Delivery>,
     run_folder: RunFolder,
     drain: DrainWatch,
-) {
+) -> task::Task<SourceEnded> {
     let patience = Arc::clone(hub);
     let until = drain.clone();
     task::spawn("edit-patience", async move {
@@ -232,12 +243,15 @@ fn spawn_hub(
         loop {
             let delivery = tokio::select! {
                 delivery = deliveries.recv() => delivery,
-                () = drain.signaled() => return,
+                // It has not ended by itself: nobody is to think so.
+                () = drain.signaled() => std::future::pending().await,
             };
-            let Some(delivery) = delivery else { return };
+            let Some(delivery) = delivery else {
+                return SourceEnded;
+            };
             keep(&run_folder, hub.deliver(delivery)).await;
         }
-    });
+    })
 }
 
 /// Keeps accepted generations for the next start.

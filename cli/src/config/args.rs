@@ -208,8 +208,16 @@ mod tests {
 
     #[test]
     fn exec_takes_everything_after_the_dashes() {
-        let args =
-            Args::parse_from(["weft", "exec", "order-service", "--", "curl", "-H", "a: b", "x"]);
+        let args = Args::parse_from([
+            "weft",
+            "exec",
+            "order-service",
+            "--",
+            "curl",
+            "-H",
+            "a: b",
+            "x",
+        ]);
         let Command::Exec(exec) = args.command else {
             panic!("not exec")
         };

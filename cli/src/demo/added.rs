@@ -93,6 +93,8 @@ impl Side {
     fn median(&self) -> Option<f64> {
         let mut sorted: Vec<Duration> = self.samples.iter().copied().collect();
         sorted.sort();
-        sorted.get(sorted.len() / 2).map(|median| median.as_secs_f64() * 1000.0)
+        sorted
+            .get(sorted.len() / 2)
+            .map(|median| median.as_secs_f64() * 1000.0)
     }
 }

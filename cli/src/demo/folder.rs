@@ -18,7 +18,10 @@ const POLICIES: [(&str, &str); 4] = [
         "payment-canary.yaml",
         include_str!("../../../examples/policies/payment-canary.yaml"),
     ),
-    (PRODUCT_SPLIT, include_str!("../../../examples/policies/product-split.yaml")),
+    (
+        PRODUCT_SPLIT,
+        include_str!("../../../examples/policies/product-split.yaml"),
+    ),
     (
         "order-timeout.yaml",
         include_str!("../../../examples/policies/order-timeout.yaml"),
@@ -123,7 +126,10 @@ impl DemoFolder {
         rate: f64,
         python: Python,
     ) -> Result<Self> {
-        ensure!(rate > 0.0 && rate <= 20_000.0, "a rate of {rate} is not between 0 and 20000");
+        ensure!(
+            rate > 0.0 && rate <= 20_000.0,
+            "a rate of {rate} is not between 0 and 20000"
+        );
         let folder = match given {
             Some(path) => Self::Given(path.to_owned()),
             None => Self::Own(Scratch::create(&surroundings.temporary, DEMO_PREFIX)?),
@@ -131,13 +137,25 @@ impl DemoFolder {
         let root = folder.path();
         for (name, text) in weft_shop::files() {
             let v2 = python == Python::Missing && *name == "product-service.yaml";
-            let text = if v2 { without_v2(text) } else { (*text).to_owned() };
+            let text = if v2 {
+                without_v2(text)
+            } else {
+                (*text).to_owned()
+            };
             put(root, name, &text)?;
         }
-        put(root, "shopbot.yaml", &SHOPBOT.replace("@RATE@", &rate.to_string()))?;
+        put(
+            root,
+            "shopbot.yaml",
+            &SHOPBOT.replace("@RATE@", &rate.to_string()),
+        )?;
         for (name, text) in POLICIES {
             let off = python == Python::Missing && name == PRODUCT_SPLIT;
-            let suffix = if off { format!(".{OFF}") } else { String::new() };
+            let suffix = if off {
+                format!(".{OFF}")
+            } else {
+                String::new()
+            };
             put(root, &format!("policies/{name}{suffix}"), text)?;
         }
         for (name, text) in MORE {
@@ -203,12 +221,19 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let folder = DemoFolder::write(None, &surroundings(base.path()), 12.5, python).unwrap();
         let path = folder.path().to_owned();
-        let manifests = Folder::new(path.clone(), "production".to_owned()).read().unwrap();
+        let manifests = Folder::new(path.clone(), "production".to_owned())
+            .read()
+            .unwrap();
         assert_eq!(manifests.problems, Vec::<String>::new());
         assert_eq!(crate::up::plan::desired(&manifests).len(), instances);
-        assert_eq!(path.join("policies/product-split.yaml").exists(), with_split);
+        assert_eq!(
+            path.join("policies/product-split.yaml").exists(),
+            with_split
+        );
         assert!(path.join("policies/pricing-plaintext.yaml.off").exists());
-        let shopbot = manifests.workloads.get(&("production".to_owned(), "shopbot".to_owned()));
+        let shopbot = manifests
+            .workloads
+            .get(&("production".to_owned(), "shopbot".to_owned()));
         assert!(shopbot.unwrap().command.contains(&"12.5".to_owned()));
         folder.delete().unwrap();
         assert!(!path.exists());
@@ -228,7 +253,10 @@ mod tests {
         let folder =
             DemoFolder::write(Some(&own), &surroundings(base.path()), 1.0, Python::Found).unwrap();
         folder.delete().unwrap();
-        assert_eq!(std::fs::read_to_string(own.join("shopbot.yaml")).unwrap(), "mine");
+        assert_eq!(
+            std::fs::read_to_string(own.join("shopbot.yaml")).unwrap(),
+            "mine"
+        );
         assert!(own.join("web-bff.yaml").exists());
     }
 }

@@ -54,7 +54,10 @@ struct Counts {
 pub async fn run(args: LoadArgs, surroundings: &Surroundings) -> Result<ExitCode> {
     let text = |key: &str| {
         let value = surroundings.variable(key);
-        value.and_then(|value| value.to_str()).unwrap_or_default().to_owned()
+        value
+            .and_then(|value| value.to_str())
+            .unwrap_or_default()
+            .to_owned()
     };
     let port: u16 = text("PORT").parse().context("reading $PORT")?;
     let mut config = LoadConfig::new(Uri::from_static(TARGET));
@@ -75,7 +78,9 @@ pub async fn run(args: LoadArgs, surroundings: &Surroundings) -> Result<ExitCode
         .route(REPORT, move |_| reply(&shown))
         .route(BEGIN, move |_| begin.begin());
     let address = SocketAddr::from(([127, 0, 0, 1], port));
-    let _admin = admin.start(address).with_context(|| format!("listening on {address}"))?;
+    let _admin = admin
+        .start(address)
+        .with_context(|| format!("listening on {address}"))?;
     signals.next().await;
     // Dropping it stops it; what is in flight is nobody's any more.
     lock(&load).take();
@@ -107,7 +112,8 @@ impl Begin {
 }
 
 fn lock(load: &Mutex<Option<Load>>) -> MutexGuard<'_, Option<Load>> {
-    load.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    load.lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 fn reply(load: &Mutex<Option<Load>>) -> AdminReply {
@@ -137,7 +143,10 @@ pub struct LoadCounts {
 impl LoadCounts {
     /// Asks the load generator, and begins it when it has not begun.
     pub async fn read(&mut self, run: &RunState) {
-        let bot = run.instances.iter().find(|instance| instance.workload == SHOPBOT);
+        let bot = run
+            .instances
+            .iter()
+            .find(|instance| instance.workload == SHOPBOT);
         let Some(address) = bot.and_then(|bot| Some(bot.ports.inbound.first()?.app)) else {
             return;
         };

@@ -47,7 +47,10 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode> {
     let surroundings = surroundings();
     let python = folder::find_python(&surroundings);
     let folder = DemoFolder::write(args.folder.as_deref(), &surroundings, args.rate, python)?;
-    console.say(&format!("the shop's manifests and policies are in {}", folder.path().display()));
+    console.say(&format!(
+        "the shop's manifests and policies are in {}",
+        folder.path().display()
+    ));
     if python == folder::Python::Missing {
         console.say(
             "python3 is not installed: version 2 of product-service is Python and left out; \

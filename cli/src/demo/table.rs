@@ -84,7 +84,10 @@ fn footer(
         .iter()
         .filter_map(|instance| resident(instance.sidecar_pid?))
         .collect();
-    #[expect(clippy::cast_precision_loss, reason = "megabytes of memory, for people")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "megabytes of memory, for people"
+    )]
     let mib = sidecars.iter().sum::<u64>() as f64 / MIB;
     let time = match added.medians() {
         Some((direct, meshed)) => format!(

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use weft_proxy::observe::{DURATION_BUCKET as DURATION, REQUESTS_TOTAL as REQUESTS};
 
 use super::plain::Plain;
 use super::prometheus::{Sample, samples};
@@ -21,9 +22,6 @@ pub const WINDOW: Duration = Duration::from_secs(10);
 
 /// For one sidecar's answer.
 const TIMEOUT: Duration = Duration::from_millis(800);
-
-const REQUESTS: &str = "istio_requests_total";
-const DURATION: &str = "istio_request_duration_milliseconds_bucket";
 
 /// gRPC status codes that are the server's failure, as in Linkerd's success rate.
 const GRPC_FAILURES: [&str; 6] = ["2", "4", "12", "13", "14", "15"];
@@ -88,8 +86,7 @@ impl Counts {
     }
 }
 
-/// A caller that the inbound does not know.
-pub const UNKNOWN: &str = "unknown";
+pub use weft_proxy::observe::labels::UNKNOWN;
 
 /// Which time a report is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,12 +113,18 @@ pub struct Meter {
 impl Meter {
     /// Reads the counters of every sidecar of the run.
     pub async fn read(&mut self, run: &RunState, now: Instant) {
-        let sidecars = run.instances.iter().filter(|instance| instance.sidecar_pid.is_some());
+        let sidecars = run
+            .instances
+            .iter()
+            .filter(|instance| instance.sidecar_pid.is_some());
         let reads: Vec<_> = sidecars
             .map(|instance| {
                 let (name, admin) = (instance.key.to_string(), instance.ports.admin);
                 weft_runtime::task::spawn("read-metrics", async move {
-                    (name, crate::http::get(admin, "/metrics", &[], TIMEOUT).await)
+                    (
+                        name,
+                        crate::http::get(admin, "/metrics", &[], TIMEOUT).await,
+                    )
                 })
             })
             .collect();
@@ -148,7 +151,9 @@ impl Meter {
                 if side != "destination" && sample.name != REQUESTS {
                     continue;
                 }
-                let before = seen.insert(sample.series.to_owned(), sample.value).unwrap_or(0.0);
+                let before = seen
+                    .insert(sample.series.to_owned(), sample.value)
+                    .unwrap_or(0.0);
                 let delta = if sample.value < before {
                     sample.value
                 } else {
@@ -171,11 +176,16 @@ impl Meter {
         for (edge, counts) in &tick {
             self.whole.entry(edge.clone()).or_default().merge(counts);
             if counts.requests > 0.0 {
-                self.mtls.insert(edge.clone(), counts.secure >= counts.requests);
+                self.mtls
+                    .insert(edge.clone(), counts.secure >= counts.requests);
             }
         }
         self.recent.push_back((now, tick));
-        while self.recent.front().is_some_and(|(then, _)| now.duration_since(*then) > WINDOW) {
+        while self
+            .recent
+            .front()
+            .is_some_and(|(then, _)| now.duration_since(*then) > WINDOW)
+        {
             self.recent.pop_front();
         }
     }
@@ -185,8 +195,11 @@ impl Meter {
         match span {
             Span::Whole => self.whole.clone(),
             Span::Recent => {
-                let mut sum: BTreeMap<Edge, Counts> =
-                    self.whole.keys().map(|edge| (edge.clone(), Counts::default())).collect();
+                let mut sum: BTreeMap<Edge, Counts> = self
+                    .whole
+                    .keys()
+                    .map(|edge| (edge.clone(), Counts::default()))
+                    .collect();
                 for (edge, counts) in self.recent.iter().flat_map(|(_, tick)| tick) {
                     sum.entry(edge.clone()).or_default().merge(counts);
                 }
@@ -207,7 +220,9 @@ impl Meter {
 
     /// How long the counts of a span took to gather.
     pub fn seconds(&self, span: Span, now: Instant) -> f64 {
-        let since = self.began.map_or(Duration::ZERO, |began| now.duration_since(began));
+        let since = self
+            .began
+            .map_or(Duration::ZERO, |began| now.duration_since(began));
         let span = match span {
             Span::Whole => since,
             Span::Recent => since.min(WINDOW),
@@ -303,18 +318,32 @@ mod tests {
         let now = Instant::now();
         let mut meter = Meter::default();
         take(&mut meter, now, &[text(200, "mutual_tls", 100)]);
-        assert!(meter.edges(Span::Whole).is_empty(), "what was before does not count");
+        assert!(
+            meter.edges(Span::Whole).is_empty(),
+            "what was before does not count"
+        );
         let second = now + Duration::from_secs(1);
-        take(&mut meter, second, &[text(200, "mutual_tls", 110), text(503, "mutual_tls", 10)]);
+        take(
+            &mut meter,
+            second,
+            &[text(200, "mutual_tls", 110), text(503, "mutual_tls", 10)],
+        );
         // The first sidecar began anew.
         let third = now + Duration::from_secs(2);
-        take(&mut meter, third, &[text(200, "mutual_tls", 5), text(503, "mutual_tls", 10)]);
+        take(
+            &mut meter,
+            third,
+            &[text(200, "mutual_tls", 5), text(503, "mutual_tls", 10)],
+        );
         let edges = meter.edges(Span::Whole);
         let (edge, counts) = edges.first_key_value().unwrap();
         assert_eq!(edges.len(), 1);
         assert_eq!(edge.source, "order-service");
         assert_eq!(edge.destination_version, "v1");
-        assert_eq!((counts.requests, counts.good, counts.secure), (25.0, 15.0, 25.0));
+        assert_eq!(
+            (counts.requests, counts.good, counts.secure),
+            (25.0, 15.0, 25.0)
+        );
         assert_eq!(counts.success(), 0.6);
         assert_eq!(counts.duration.quantile(0.5), Some(0.5));
         assert!(meter.mtls(edge));
@@ -345,10 +374,20 @@ mod tests {
         let now = Instant::now();
         let mut meter = Meter::default();
         take(&mut meter, now, &[]);
-        take(&mut meter, now + Duration::from_secs(1), &[text(200, "none", 9)]);
+        take(
+            &mut meter,
+            now + Duration::from_secs(1),
+            &[text(200, "none", 9)],
+        );
         let later = now + Duration::from_secs(12);
         take(&mut meter, later, &[text(200, "none", 10)]);
-        let requests = |span| meter.edges(span).values().map(|counts| counts.requests).sum::<f64>();
+        let requests = |span| {
+            meter
+                .edges(span)
+                .values()
+                .map(|counts| counts.requests)
+                .sum::<f64>()
+        };
         assert_eq!(requests(Span::Whole), 10.0);
         assert_eq!(requests(Span::Recent), 1.0);
         assert_eq!(meter.seconds(Span::Recent, later), 10.0);

@@ -44,11 +44,18 @@ impl Plain {
         sent: &BTreeMap<Edge, f64>,
         now: Instant,
     ) {
-        while self.looks.front().is_some_and(|look| now.duration_since(look.at) > WINDOW) {
+        while self
+            .looks
+            .front()
+            .is_some_and(|look| now.duration_since(look.at) > WINDOW)
+        {
             self.looks.pop_front();
         }
-        let unknown: Vec<Edge> =
-            tick.keys().filter(|edge| edge.source == UNKNOWN).cloned().collect();
+        let unknown: Vec<Edge> = tick
+            .keys()
+            .filter(|edge| edge.source == UNKNOWN)
+            .cloned()
+            .collect();
         for edge in unknown {
             let Some(counts) = tick.remove(&edge) else {
                 continue;
@@ -64,11 +71,17 @@ impl Plain {
                 }
             }
             if left > 0.0 || counts.requests <= 0.0 {
-                let share = if counts.requests > 0.0 { left / counts.requests } else { 1.0 };
+                let share = if counts.requests > 0.0 {
+                    left / counts.requests
+                } else {
+                    1.0
+                };
                 tick.insert(edge, counts.scaled(share));
             }
         }
-        let seen = tick.iter().map(|(edge, counts)| (edge.clone(), counts.requests));
+        let seen = tick
+            .iter()
+            .map(|(edge, counts)| (edge.clone(), counts.requests));
         self.looks.push_back(Look {
             at: now,
             seen: seen.collect(),
@@ -122,7 +135,12 @@ mod tests {
     fn edge(source: &str) -> Edge {
         Edge {
             source: source.to_owned(),
-            source_namespace: if source == UNKNOWN { UNKNOWN } else { "production" }.to_owned(),
+            source_namespace: if source == UNKNOWN {
+                UNKNOWN
+            } else {
+                "production"
+            }
+            .to_owned(),
             destination: "pricing-service".to_owned(),
             destination_namespace: "production".to_owned(),
             destination_version: "v1".to_owned(),
@@ -154,7 +172,10 @@ mod tests {
             }
             let sent = BTreeMap::from([(edge("order-service"), *sent)]);
             plain.attribute(&mut tick, &sent, now);
-            let requests = |source| tick.get(&edge(source)).map_or(0.0, |counts| counts.requests);
+            let requests = |source| {
+                tick.get(&edge(source))
+                    .map_or(0.0, |counts| counts.requests)
+            };
             let found = (requests("order-service") - secure, requests(UNKNOWN));
             assert_eq!(found, (*named, *nobodys), "step {index}");
         }

@@ -27,7 +27,10 @@ impl Histogram {
     /// The same, each count times `share`.
     #[must_use]
     pub fn scaled(&self, share: f64) -> Self {
-        let counts = self.counts.iter().map(|(bound, count)| (*bound, count * share));
+        let counts = self
+            .counts
+            .iter()
+            .map(|(bound, count)| (*bound, count * share));
         Self {
             counts: counts.collect(),
         }
@@ -84,7 +87,11 @@ mod tests {
         check(&buckets, 0.25, Some(0.5));
         check(&buckets, 1.0, Some(2.0));
         check(&[(1.0, 0.0), (f64::INFINITY, 4.0)], 0.5, Some(1.0));
-        check(&[(1.0, 0.0), (4.0, 4.0), (f64::INFINITY, 4.0)], 0.5, Some(2.5));
+        check(
+            &[(1.0, 0.0), (4.0, 4.0), (f64::INFINITY, 4.0)],
+            0.5,
+            Some(2.5),
+        );
         check(&[(1.0, 0.0), (f64::INFINITY, 0.0)], 0.5, None);
         check(&[], 0.5, None);
     }

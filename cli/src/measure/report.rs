@@ -79,7 +79,10 @@ impl Report {
         let (requests, failed) = load.unwrap_or_else(|| {
             let sum = |of: fn(&Counts) -> f64| whole.values().map(of).sum::<f64>();
             let requests = sum(|counts| counts.requests);
-            (number(requests), number(requests - sum(|counts| counts.good)))
+            (
+                number(requests),
+                number(requests - sum(|counts| counts.good)),
+            )
         });
         let seconds = meter.seconds(span, Instant::now());
         let edges = meter

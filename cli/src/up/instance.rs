@@ -5,6 +5,8 @@
 //! application goes first. Invariants: a sidecar that ends is started again on the same ports, so
 //! that its peers' tables stay right, and the application is left alone; whoever says that somebody
 //! has its port gets new ports, sidecar and application both.
+//!
+//! Long because: one life with one order, read from top to bottom; its parts share every state.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -228,7 +230,9 @@ impl Keeper {
             folder: instance.data.clone(),
         };
         let log = &instance.sidecar_log;
-        shared.launcher.start(&launch, log, self.show(), self.show())
+        shared
+            .launcher
+            .start(&launch, log, self.show(), self.show())
     }
 
     /// Asks the sidecar whether it is ready, for ever.
@@ -353,7 +357,9 @@ impl Keeper {
         let tail = log.tail();
         if port_taken(&tail) && failures.port_tries < MAX_PORT_TRIES {
             failures.port_tries += 1;
-            let ports = shared.allocator.instance(&instance.workload, &instance.services);
+            let ports = shared
+                .allocator
+                .instance(&instance.workload, &instance.services);
             if let Ok(ports) = ports {
                 let text = "somebody took a port of it; it is given others";
                 shared.console.say(&format!("{}: {text}", instance.key));

@@ -159,7 +159,11 @@ mod tests {
         assert_eq!(tail.first().unwrap(), "one");
         assert_eq!(tail.get(2).unwrap().len(), MAX_LINE_BYTES);
         assert_eq!(tail.last().unwrap(), "last without a line feed");
-        assert!(std::fs::read_to_string(&path).unwrap().starts_with("one\ntwo\n"));
+        assert!(
+            std::fs::read_to_string(&path)
+                .unwrap()
+                .starts_with("one\ntwo\n")
+        );
         log.begin();
         assert!(log.tail().is_empty());
     }
@@ -174,7 +178,9 @@ mod tests {
             log.line(&line, &Show::Nothing);
         }
         let files = std::fs::read_dir(folder.path()).unwrap();
-        let total: u64 = files.map(|file| file.unwrap().metadata().unwrap().len()).sum();
+        let total: u64 = files
+            .map(|file| file.unwrap().metadata().unwrap().len())
+            .sum();
         assert!(total < 3 * MAX_FILE_BYTES, "{total}");
     }
 }

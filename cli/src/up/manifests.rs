@@ -34,9 +34,6 @@ const NOT_RUN: [&str; 5] = [
     "CronJob",
 ];
 
-/// The trust domain unless `MeshConfig` says otherwise.
-const DEFAULT_TRUST_DOMAIN: &str = weft_model::limits::DEFAULT_TRUST_DOMAIN;
-
 /// What the folder says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Manifests {
@@ -116,7 +113,7 @@ impl Folder {
         let mut manifests = Manifests {
             workloads: BTreeMap::new(),
             services: Vec::new(),
-            trust_domain: DEFAULT_TRUST_DOMAIN.to_owned(),
+            trust_domain: weft_model::limits::DEFAULT_TRUST_DOMAIN.to_owned(),
             shards: None,
             problems: Vec::new(),
         };
@@ -333,7 +330,10 @@ fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
 
 fn documents(file: &Path) -> Result<Vec<Value>> {
     let length = std::fs::metadata(file).context("cannot be read")?.len();
-    anyhow::ensure!(length <= MAX_FILE_BYTES, "is larger than {MAX_FILE_BYTES} bytes");
+    anyhow::ensure!(
+        length <= MAX_FILE_BYTES,
+        "is larger than {MAX_FILE_BYTES} bytes"
+    );
     let text = std::fs::read_to_string(file).context("cannot be read")?;
     if !text.contains("kind") {
         return Ok(Vec::new());

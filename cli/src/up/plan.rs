@@ -40,7 +40,9 @@ pub fn desired(manifests: &Manifests) -> BTreeMap<InstanceKey, Arc<Workload>> {
                 name: workload.instance(index),
             };
             // A Pod may have the name of an instance: the first stays.
-            instances.entry(key).or_insert_with(|| Arc::clone(&workload));
+            instances
+                .entry(key)
+                .or_insert_with(|| Arc::clone(&workload));
         }
     }
     instances
@@ -110,7 +112,11 @@ mod tests {
         let names = |keys: &[InstanceKey]| -> Vec<String> {
             keys.iter().map(|key| key.name.clone()).collect()
         };
-        let found = [names(&steps.start), names(&steps.stop), names(&steps.replace)];
+        let found = [
+            names(&steps.start),
+            names(&steps.stop),
+            names(&steps.replace),
+        ];
         assert_eq!(found, expected.map(|names| names.to_vec()));
     }
 
@@ -123,10 +129,22 @@ mod tests {
         );
         let other = deployment("a", 2, "y");
         let b = deployment("b", 1, "x");
-        check(&[], &[a2.clone(), b.clone()], [&["a-0", "a-1", "b-0"], &[], &[]]);
-        check(std::slice::from_ref(&a1), &[a3], [&["a-1", "a-2"], &[], &[]]);
+        check(
+            &[],
+            &[a2.clone(), b.clone()],
+            [&["a-0", "a-1", "b-0"], &[], &[]],
+        );
+        check(
+            std::slice::from_ref(&a1),
+            &[a3],
+            [&["a-1", "a-2"], &[], &[]],
+        );
         check(&[a2.clone(), b.clone()], &[a1, b], [&[], &["a-1"], &[]]);
-        check(std::slice::from_ref(&a2), &[other], [&[], &[], &["a-0", "a-1"]]);
+        check(
+            std::slice::from_ref(&a2),
+            &[other],
+            [&[], &[], &["a-0", "a-1"]],
+        );
         check(&[a2], &[], [&[], &["a-0", "a-1"], &[]]);
     }
 }

@@ -73,19 +73,22 @@ impl PortAllocator {
                 return Ok(address);
             }
         }
-        bail!("no free port was found between {} and {}", self.range.0, self.range.1)
+        bail!(
+            "no free port was found between {} and {}",
+            self.range.0,
+            self.range.1
+        )
     }
 
     /// All the ports of one instance.
     ///
     /// # Errors
     /// When none are left.
-    pub fn instance(
-        &self,
-        workload: &Workload,
-        services: &[ServiceDecl],
-    ) -> Result<InstancePorts> {
-        let allocate = || self.allocate().context("allocating the ports of an instance");
+    pub fn instance(&self, workload: &Workload, services: &[ServiceDecl]) -> Result<InstancePorts> {
+        let allocate = || {
+            self.allocate()
+                .context("allocating the ports of an instance")
+        };
         let mut inbound = Vec::new();
         for port in &workload.ports {
             inbound.push(InboundPort {

@@ -110,7 +110,10 @@ async fn ask(probe: &Probe, ports: &InstancePorts) -> bool {
                 return false;
             };
             let connect = TcpStream::connect(address);
-            matches!(tokio::time::timeout(probe.timeout, connect).await, Ok(Ok(_)))
+            matches!(
+                tokio::time::timeout(probe.timeout, connect).await,
+                Ok(Ok(_))
+            )
         }
         Check::Get {
             port,
@@ -141,7 +144,9 @@ mod tests {
             failures: 3,
         };
         let mut verdict = Verdict::new(&probe);
-        let answers = [false, true, false, false, true, false, false, false, false, true];
+        let answers = [
+            false, true, false, false, true, false, false, false, false, true,
+        ];
         let changes: Vec<Option<bool>> = answers.map(|good| verdict.answer(good)).to_vec();
         let mut expected = vec![None; 10];
         expected[1] = Some(true);

@@ -64,7 +64,10 @@ impl Launcher {
     /// # Errors
     /// When its program does not exist or it cannot be started.
     pub fn start(&self, launch: &Launch, log: &Log, stdout: Show, stderr: Show) -> Result<Running> {
-        let (program, args) = launch.command.split_first().context("the command is empty")?;
+        let (program, args) = launch
+            .command
+            .split_first()
+            .context("the command is empty")?;
         let weft = self.weft();
         let program = if program == "weft" {
             weft.clone().into_os_string()
@@ -118,14 +121,18 @@ impl Launcher {
         };
         let path = own.or_else(inherited).unwrap_or_default();
         let found = std::env::split_paths(&path).any(|folder| executable(&folder.join(program)));
-        anyhow::ensure!(found, "{program} is not installed (no such program in PATH)");
+        anyhow::ensure!(
+            found,
+            "{program} is not installed (no such program in PATH)"
+        );
         Ok(())
     }
 }
 
 fn executable(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+    std::fs::metadata(path)
+        .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
 
 /// A process that was started. Dropping it kills it.
@@ -152,7 +159,10 @@ impl Running {
     /// SIGTERM, then `grace`, then SIGKILL, to all that the process started as well.
     pub async fn stop(mut self, grace: Duration) {
         self.signal(Signal::TERM);
-        if tokio::time::timeout(grace, self.child.wait()).await.is_err() {
+        if tokio::time::timeout(grace, self.child.wait())
+            .await
+            .is_err()
+        {
             self.signal(Signal::KILL);
             // Uninterruptible in the kernel at worst; nothing else can be done about it then.
             let _ = tokio::time::timeout(grace, self.child.wait()).await;

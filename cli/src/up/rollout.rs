@@ -30,11 +30,7 @@ impl Rollouts {
     }
 
     /// The instances to replace now: one of each workload, once the one before is ready.
-    pub fn next(
-        &mut self,
-        now: Instant,
-        ready: impl Fn(&InstanceKey) -> bool,
-    ) -> Vec<InstanceKey> {
+    pub fn next(&mut self, now: Instant, ready: impl Fn(&InstanceKey) -> bool) -> Vec<InstanceKey> {
         self.current
             .retain(|_, (key, since)| !ready(key) && now.duration_since(*since) < PATIENCE);
         let mut next = Vec::new();

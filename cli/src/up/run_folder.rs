@@ -19,6 +19,7 @@ use tempfile::TempDir;
 pub const PREFIX: &str = "weft-";
 
 const LOCK: &str = "lock";
+const LOCK_UNNAMED: &str = ".lock";
 const TOKENS: &str = "tokens";
 const LOGS: &str = "logs";
 const DATA: &str = "data";
@@ -49,14 +50,16 @@ impl Scratch {
             .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
             .tempdir_in(base)
             .with_context(make)?;
+        // Locked before it has its name: whoever finds it finds it locked, or left behind.
+        let unnamed = folder.path().join(LOCK_UNNAMED);
         let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
+            .create_new(true)
             .write(true)
             .mode(0o600)
-            .open(folder.path().join(LOCK))
+            .open(&unnamed)
             .with_context(make)?;
         lock.lock().with_context(make)?;
+        std::fs::rename(&unnamed, folder.path().join(LOCK)).with_context(make)?;
         Ok(Self {
             folder,
             _lock: lock,
@@ -92,7 +95,9 @@ impl RunFolder {
     /// # Errors
     /// When it cannot be made.
     pub fn create(bases: &[PathBuf]) -> Result<Self> {
-        let base = bases.first().context("there is no folder for temporary files")?;
+        let base = bases
+            .first()
+            .context("there is no folder for temporary files")?;
         for left in bases.iter().flat_map(|base| folders(base)) {
             if liveness(&left) == Liveness::Ended {
                 // What cannot be deleted now is tried again by the next run.
@@ -246,7 +251,10 @@ mod tests {
         let token = run.token("a-0").metadata().unwrap();
         assert_eq!(token.permissions().mode() & 0o777, 0o600);
         run.replace("registry.json", &[1, 2]).unwrap();
-        assert_eq!(std::fs::read_to_string(run.file("registry.json")).unwrap(), "[1,2]");
+        assert_eq!(
+            std::fs::read_to_string(run.file("registry.json")).unwrap(),
+            "[1,2]"
+        );
         assert_eq!(liveness(&path), Liveness::Running);
         run.delete().unwrap();
         assert!(!path.exists());

@@ -32,7 +32,9 @@ impl ServiceDecl {
             return None;
         }
         let tcp = |port: &&k8s_openapi::api::core::v1::ServicePort| {
-            port.protocol.as_deref().is_none_or(|protocol| protocol == "TCP")
+            port.protocol
+                .as_deref()
+                .is_none_or(|protocol| protocol == "TCP")
         };
         let ports = spec.ports.iter().flatten().filter(tcp).filter_map(|port| {
             Some(ServicePort {

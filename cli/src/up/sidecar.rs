@@ -60,7 +60,10 @@ pub fn environment(
     set("WEFT_SERVICES", services.join(","));
     set("WEFT_ADMIN", ports.admin.to_string());
     set("WEFT_DRAIN", DRAIN.to_owned());
-    set("WEFT_SHARDS", settings.shards.map_or(String::new(), |n| n.to_string()));
+    set(
+        "WEFT_SHARDS",
+        settings.shards.map_or(String::new(), |n| n.to_string()),
+    );
     set("WEFT_LOG", settings.log.clone().unwrap_or_default());
     env
 }
@@ -100,7 +103,10 @@ mod tests {
             log: None,
         };
         let env = environment(&settings, &key, &ports, Path::new("/run/token"));
-        let lines: Vec<String> = env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let lines: Vec<String> = env
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         assert_eq!(
             lines,
             [

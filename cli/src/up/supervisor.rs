@@ -5,6 +5,8 @@
 //! each change is published as `registry.json` (for the control plane), `run.json` (for `ps` and
 //! `exec`) and through the channel. Order at the start: run folder, controller, instances; at the
 //! end: everything leaves the registry, applications, sidecars, controller, folder.
+//!
+//! Long because: one loop owns all state; what it handles is one match, and each arm is short.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -483,7 +485,11 @@ impl Supervisor {
     fn publish(&mut self) -> Result<()> {
         let next = RunState {
             controller: self.controller,
-            instances: self.entries.values().map(|entry| entry.state.clone()).collect(),
+            instances: self
+                .entries
+                .values()
+                .map(|entry| entry.state.clone())
+                .collect(),
             ..RunState::clone(&self.published.borrow())
         };
         if **self.published.borrow() == next {

@@ -102,12 +102,16 @@ fn value(
         let found = references.secret(namespace, &of.name);
         ("Secret", &of.name, &of.key, of.optional, found)
     } else {
-        return Err(format!("env {name}: this kind of valueFrom is not known on a laptop"));
+        return Err(format!(
+            "env {name}: this kind of valueFrom is not known on a laptop"
+        ));
     };
     match entries.and_then(|entries| entries.get(key)) {
         Some(text) => Ok(Some(EnvValue::Text(escape(text)))),
         None if optional == Some(true) => Ok(None),
-        None => Err(format!("env {name}: key {key} of {kind} {object} is not in the folder")),
+        None => Err(format!(
+            "env {name}: key {key} of {kind} {object} is not in the folder"
+        )),
     }
 }
 
@@ -287,11 +291,7 @@ fn expand(text: &str, env: &BTreeMap<String, String>, bare: Bare) -> String {
 }
 
 /// What stands for the reference at the start of `text`, and how many bytes it takes.
-fn reference<'a>(
-    text: &'a str,
-    env: &'a BTreeMap<String, String>,
-    bare: Bare,
-) -> (usize, &'a str) {
+fn reference<'a>(text: &'a str, env: &'a BTreeMap<String, String>, bare: Bare) -> (usize, &'a str) {
     let after = text.get(1..).unwrap_or_default();
     if after.starts_with('$') {
         return (2, "$");

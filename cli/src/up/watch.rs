@@ -29,14 +29,16 @@ impl FolderWatch {
     /// When it cannot be watched.
     pub fn new(folder: &Path) -> Result<Self> {
         let (seen, changes) = mpsc::channel(1);
-        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            let read = matches!(&event, Ok(event) if matches!(event.kind, EventKind::Access(_)));
-            if !read {
-                // Full: a change is waiting to be seen already.
-                let _ = seen.try_send(());
-            }
-        })
-        .context("setting up the watch")?;
+        let mut watcher =
+            notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+                let read =
+                    matches!(&event, Ok(event) if matches!(event.kind, EventKind::Access(_)));
+                if !read {
+                    // Full: a change is waiting to be seen already.
+                    let _ = seen.try_send(());
+                }
+            })
+            .context("setting up the watch")?;
         watcher
             .watch(folder, RecursiveMode::Recursive)
             .with_context(|| format!("watching {}", folder.display()))?;
@@ -73,10 +75,17 @@ mod tests {
             std::fs::write(folder.path().join(name), "x").unwrap();
         }
         let patience = Duration::from_secs(10);
-        tokio::time::timeout(patience, watch.changed()).await.unwrap();
-        assert!(watch.changes.try_recv().is_err(), "nothing is left of the burst");
+        tokio::time::timeout(patience, watch.changed())
+            .await
+            .unwrap();
+        assert!(
+            watch.changes.try_recv().is_err(),
+            "nothing is left of the burst"
+        );
         std::fs::read_to_string(folder.path().join("a.yaml")).unwrap();
         std::fs::remove_file(folder.path().join("a.yaml")).unwrap();
-        tokio::time::timeout(patience, watch.changed()).await.unwrap();
+        tokio::time::timeout(patience, watch.changed())
+            .await
+            .unwrap();
     }
 }

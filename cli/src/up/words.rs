@@ -65,11 +65,20 @@ mod tests {
 
     #[test]
     fn words_are_split_as_a_shell_does() {
-        check("weft shop order-service", &["weft", "shop", "order-service"]);
+        check(
+            "weft shop order-service",
+            &["weft", "shop", "order-service"],
+        );
         check("sh -c 'echo \"$PORT\"'", &["sh", "-c", "echo \"$PORT\""]);
-        check(r#"a "b \" \\ \n c" d\ e ''"#, &["a", r#"b " \ \n c"#, "d e", ""]);
+        check(
+            r#"a "b \" \\ \n c" d\ e ''"#,
+            &["a", r#"b " \ \n c"#, "d e", ""],
+        );
         check("  a\n b ", &["a", "b"]);
-        check(r#"["python3", "-u", "a b.py"]"#, &["python3", "-u", "a b.py"]);
+        check(
+            r#"["python3", "-u", "a b.py"]"#,
+            &["python3", "-u", "a b.py"],
+        );
     }
 
     #[test]

@@ -185,16 +185,17 @@ impl Workload {
             .as_ref()
             .and_then(|all| all.get(COMMAND_ANNOTATION));
         let command = match annotation {
-            Some(text) => super::words::command(text).map_err(|problem| {
-                format!("annotation {COMMAND_ANNOTATION} {problem}")
-            })?,
+            Some(text) => super::words::command(text)
+                .map_err(|problem| format!("annotation {COMMAND_ANNOTATION} {problem}"))?,
             None => image_command(container)?,
         };
         let ports = ports(container, note);
         let readiness = readiness(container, &ports, note)?;
         let replicas = u32::try_from(owner.replicas.unwrap_or(1)).unwrap_or(0);
         if replicas > MAX_REPLICAS {
-            note(format!("{replicas} replicas are asked for; a laptop runs {MAX_REPLICAS}"));
+            note(format!(
+                "{replicas} replicas are asked for; a laptop runs {MAX_REPLICAS}"
+            ));
         }
         let grace = spec
             .termination_grace_period_seconds
@@ -257,9 +258,18 @@ fn image_command(container: &Container) -> Result<Vec<String>, String> {
 fn ports(container: &Container, note: &mut dyn FnMut(String)) -> Vec<ContainerPort> {
     let mut ports: Vec<ContainerPort> = Vec::new();
     for port in container.ports.iter().flatten() {
-        let tcp = port.protocol.as_deref().is_none_or(|protocol| protocol == "TCP");
-        let Some(number) = u16::try_from(port.container_port).ok().filter(|n| *n > 0 && tcp) else {
-            note(format!("container port {} is not a TCP port: not offered", port.container_port));
+        let tcp = port
+            .protocol
+            .as_deref()
+            .is_none_or(|protocol| protocol == "TCP");
+        let Some(number) = u16::try_from(port.container_port)
+            .ok()
+            .filter(|n| *n > 0 && tcp)
+        else {
+            note(format!(
+                "container port {} is not a TCP port: not offered",
+                port.container_port
+            ));
             continue;
         };
         if ports.iter().all(|known| known.number != number) {

@@ -82,7 +82,7 @@ impl State {
         self.said.retain(|object, _| index.object(object).is_some());
     }
 
-    /// Says what is newly wrong in files, and which file is mended.
+    /// Says what is newly wrong in files, and in which nothing is wrong any more.
     pub(super) fn say_file_problems(
         &mut self,
         problems: Vec<FileProblem>,
@@ -98,7 +98,7 @@ impl State {
         let still = files(&problems);
         for file in files(&self.problems) {
             if !still.contains(&file) && !edits.iter().any(|edit| edit.file == file) {
-                lines.push(format!("mended {file}: nothing else of it changed"));
+                lines.push(text::mended(&file));
             }
         }
         self.problems = problems;

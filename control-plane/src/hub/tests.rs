@@ -177,7 +177,7 @@ fn a_problem_is_said_once_and_its_end_too() {
     );
     assert_eq!(
         desk.write("pay.yaml", &good),
-        "mended pay.yaml: nothing else of it changed\n"
+        "pay.yaml: no problem left, and nothing else changed\n"
     );
     let said = desk.write("services.yaml", &service("pay"));
     assert!(

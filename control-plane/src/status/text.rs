@@ -100,6 +100,12 @@ pub fn not_accepted(severity: Severity, in_force: Option<i64>) -> String {
     }
 }
 
+/// A file whose problems are gone without any object of it having changed.
+#[must_use]
+pub fn mended(file: &str) -> String {
+    format!("{file}: no problem left, and nothing else changed")
+}
+
 /// A problem: where, how far it reaches and what is wrong, what to do.
 ///
 /// ```text

@@ -89,12 +89,8 @@ fn run(config: &Arc<Config>) -> Result<()> {
         Arc::clone(&identity),
         configured,
     );
-    let (renewal, leaf) = Renewal::new(
-        Arc::clone(config),
-        Arc::clone(&tables),
-        identity,
-        certified,
-    );
+    let (renewal, leaf) =
+        Renewal::new(Arc::clone(config), Arc::clone(&tables), identity, certified);
 
     // One thread for everything that is not traffic, so that a scrape or a large configuration costs no request.
     let grace = config.drain;

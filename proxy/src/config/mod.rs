@@ -78,15 +78,10 @@ impl Config {
         let mut read = Reader::new(strings);
         let address = "an address such as 127.0.0.1:15001";
         let workload = read.required(keys::WORKLOAD, "<namespace>/<pod>");
-        let controller =
-            read.required(keys::CONTROLLER, "a host and port such as 127.0.0.1:15010");
+        let controller = read.required(keys::CONTROLLER, "a host and port such as 127.0.0.1:15010");
         let token_file = read.required(keys::TOKEN_FILE, "the path of the workload's token");
         let root_file = read.required(keys::ROOT_FILE, "the path of the trust anchors, PEM");
-        let trust_domain = read.or(
-            keys::TRUST_DOMAIN,
-            "a trust domain",
-            TrustDomain::default(),
-        );
+        let trust_domain = read.or(keys::TRUST_DOMAIN, "a trust domain", TrustDomain::default());
         let inbound = read.optional_with(
             keys::INBOUND,
             "127.0.0.1:41001=8080=127.0.0.1:41002, comma separated",

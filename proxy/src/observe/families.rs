@@ -116,11 +116,20 @@ const TCP: [TcpFamily; 4] = [
     ),
 ];
 
+/// Istio's request counter, without the `_total` that the exposition adds.
+pub const REQUESTS: &str = "istio_requests";
+/// The counter as it is exposed.
+pub const REQUESTS_TOTAL: &str = "istio_requests_total";
+/// Istio's request histogram, without the suffixes that the exposition adds.
+pub const DURATION: &str = "istio_request_duration_milliseconds";
+/// The histogram's buckets as they are exposed.
+pub const DURATION_BUCKET: &str = "istio_request_duration_milliseconds_bucket";
+
 impl Collector for EdgeCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let edges = self.0.all();
         let mut family = encoder.encode_descriptor(
-            "istio_requests",
+            REQUESTS,
             "Requests, counted by each side when the response has ended",
             None,
             MetricType::Counter,
@@ -136,7 +145,7 @@ impl Collector for EdgeCollector {
             }
         }
         let mut family = encoder.encode_descriptor(
-            "istio_request_duration_milliseconds",
+            DURATION,
             "Time from a request's head to the end of its response",
             None,
             MetricType::Histogram,

@@ -14,7 +14,7 @@ pub mod peer;
 pub mod series;
 
 pub use exchange::Exchange;
-pub use families::Edges;
+pub use families::{DURATION, DURATION_BUCKET, Edges, REQUESTS, REQUESTS_TOTAL};
 pub use observed::{BodyError, Observed};
 pub use open_tcp::OpenTcp;
 pub use own::{EdgeCache, Own};

@@ -1,4 +1,6 @@
 //! Two sidecars in one process: `web` calls the Service `shop`, whose one instance (or several) is behind the other.
+//!
+//! Long because: one builder; cut in two, neither half could be read alone.
 
 use http::{HeaderMap, Method, Request};
 use parking_lot::Mutex;

@@ -85,9 +85,16 @@ fn a_deployment_is_read_with_what_it_refers_to() {
         headers: Vec::new(),
     };
     assert_eq!(probe.check, get);
-    assert_eq!(manifests.services.first().unwrap().host(), "order-service.shop.svc.cluster.local");
+    assert_eq!(
+        manifests.services.first().unwrap().host(),
+        "order-service.shop.svc.cluster.local"
+    );
     let problems = manifests.problems.join("\n");
-    for part in ["all.yaml: Deployment production/order-service: ", "not second", "port 53"] {
+    for part in [
+        "all.yaml: Deployment production/order-service: ",
+        "not second",
+        "port 53",
+    ] {
         assert!(problems.contains(part), "{part} is missing in {problems}");
     }
 }
@@ -95,7 +102,10 @@ fn a_deployment_is_read_with_what_it_refers_to() {
 #[track_caller]
 fn check_problem(yaml: &str, expected: &str) {
     let problems = read(yaml).problems.join("\n");
-    assert!(problems.contains(expected), "{expected} is missing in: {problems}");
+    assert!(
+        problems.contains(expected),
+        "{expected} is missing in: {problems}"
+    );
 }
 
 #[test]
@@ -106,7 +116,10 @@ fn what_cannot_run_is_named_with_a_remedy() {
              {{containers: [{container}]}}}}}}\n"
         )
     };
-    check_problem(&deployment("{name: a, image: b}"), "weft.dev/laptop-command");
+    check_problem(
+        &deployment("{name: a, image: b}"),
+        "weft.dev/laptop-command",
+    );
     check_problem(&deployment(""), "there is nothing to run");
     check_problem(
         &deployment("{name: a, command: [b], readinessProbe: {httpGet: {port: 1}}}"),
@@ -116,7 +129,10 @@ fn what_cannot_run_is_named_with_a_remedy() {
         &deployment("{name: a, command: [b], envFrom: [{secretRef: {name: s}}]}"),
         "Secret s is not in the folder",
     );
-    check_problem(&deployment("{name: a, command: 7}"), "is not what Kubernetes knows");
+    check_problem(
+        &deployment("{name: a, command: 7}"),
+        "is not what Kubernetes knows",
+    );
     check_problem(
         "apiVersion: batch/v1\nkind: Job\nmetadata: {name: a}\n",
         "Job production/a: is not run on a laptop",

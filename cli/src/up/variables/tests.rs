@@ -85,7 +85,10 @@ fn an_application_is_told_its_ports_and_its_proxy() {
     }
     let java = env.get("JAVA_TOOL_OPTIONS").unwrap();
     let port = format!("-Dhttp.proxyPort={}", ports.outbound.port());
-    assert!(java.starts_with("-Xmx64m ") && java.contains(&port), "{java}");
+    assert!(
+        java.starts_with("-Xmx64m ") && java.contains(&port),
+        "{java}"
+    );
 }
 
 #[test]
@@ -98,7 +101,10 @@ fn a_service_has_the_variables_of_kubernetes() {
         ("PAYMENT_SERVICE_SERVICE_HOST", "127.0.0.1".to_owned()),
         ("PAYMENT_SERVICE_SERVICE_PORT", http.port().to_string()),
         ("PAYMENT_SERVICE_SERVICE_PORT_HTTP", http.port().to_string()),
-        ("PAYMENT_SERVICE_SERVICE_PORT_GRPC_WEB", web.port().to_string()),
+        (
+            "PAYMENT_SERVICE_SERVICE_PORT_GRPC_WEB",
+            web.port().to_string(),
+        ),
         ("PAYMENT_SERVICE_PORT", format!("tcp://{http}")),
         ("PAYMENT_SERVICE_PORT_81_TCP", format!("tcp://{web}")),
         ("PAYMENT_SERVICE_PORT_81_TCP_ADDR", "127.0.0.1".to_owned()),
