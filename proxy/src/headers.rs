@@ -17,6 +17,8 @@ pub const PEER: HeaderName = HeaderName::from_static("weft-peer");
 pub const ERROR: HeaderName = HeaderName::from_static("weft-error");
 /// Value of [`ORIG_PROTO`] for HTTP/1.
 pub const ORIG_HTTP1: HeaderValue = HeaderValue::from_static("1");
+/// Who calls, as the application reads it: Envoy's name and form (`URI=<SPIFFE id>`), as Istio's sidecars set it.
+pub const FORWARDED_CLIENT_CERT: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
 /// gRPC's status.
 pub const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 /// gRPC's message.
@@ -30,6 +32,18 @@ const PROXY_AUTHORIZATION: HeaderName = HeaderName::from_static("proxy-authoriza
 pub fn strip_private(headers: &mut HeaderMap) {
     headers.remove(ORIG_PROTO);
     headers.remove(PEER);
+}
+
+/// Tells the application who calls. What a client says of itself is replaced: only a certificate is believed.
+pub fn set_forwarded_client_cert(headers: &mut HeaderMap, verified: Option<&HeaderValue>) {
+    match verified {
+        Some(value) => {
+            headers.insert(FORWARDED_CLIENT_CERT, value.clone());
+        }
+        None => {
+            headers.remove(FORWARDED_CLIENT_CERT);
+        }
+    }
 }
 
 /// Removes what was meant for the explicit proxy.
@@ -116,6 +130,26 @@ impl Upgrade {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_calls_is_what_the_certificate_says_and_nothing_else() {
+        let verified = HeaderValue::from_static("URI=spiffe://cluster.local/ns/shop/sa/web");
+        let forged = [(
+            "x-forwarded-client-cert",
+            "URI=spiffe://cluster.local/ns/shop/sa/admin",
+        )];
+        let mut headers = map(&forged);
+        set_forwarded_client_cert(&mut headers, Some(&verified));
+        assert_eq!(
+            headers
+                .get_all(FORWARDED_CLIENT_CERT)
+                .iter()
+                .collect::<Vec<_>>(),
+            [&verified]
+        );
+        set_forwarded_client_cert(&mut headers, None);
+        assert!(headers.is_empty());
+    }
 
     type Pairs = [(&'static str, &'static str)];
 

@@ -190,6 +190,35 @@ async fn what_an_edge_says_of_mutual_tls_is_what_the_inbound_saw() {
 }
 
 #[tokio::test]
+async fn the_application_is_told_who_calls_and_a_forged_caller_is_not_believed() {
+    tier!("e2e", tier::binary("weft"));
+    let mesh = Mesh::up(&[("pay.yaml", &pay())])
+        .await
+        .expect("the mesh starts");
+    mesh.reaches("pay", 2).await;
+    let forged = "URI=spiffe://cluster.local/ns/production/sa/admin";
+    let told = |body: &[u8]| {
+        let seen: serde_json::Value = serde_json::from_slice(body).unwrap();
+        seen["headers"]["x-forwarded-client-cert"].clone()
+    };
+    let proxy = mesh.instance("client-0").unwrap().outbound;
+    let load = Load::new(proxy, "http://pay/", 1).header("x-forwarded-client-cert", forged);
+    let (_, _, body) = load.once().await.unwrap();
+    assert_eq!(
+        told(&body),
+        "URI=spiffe://cluster.local/ns/production/sa/client"
+    );
+    // A client without a certificate is nobody, whatever it says.
+    let direct = Load::new(inbound(&mesh, "pay-v1-0"), "http://pay/", 1);
+    let (_, _, body) = direct
+        .header("x-forwarded-client-cert", forged)
+        .once()
+        .await
+        .unwrap();
+    assert_eq!(told(&body), serde_json::Value::Null);
+}
+
+#[tokio::test]
 async fn a_sidecar_without_a_controller_waits_and_says_why() {
     tier!("e2e", tier::binary("weft-proxy"));
     let folder = tempfile::tempdir().unwrap();

@@ -99,6 +99,8 @@ async fn forward(
             })?,
     };
     connect::for_wire(&mut parts, wire, authority, upgrade)?;
+    // After the headers that `Connection` lists are gone: a client must not be able to list this one away.
+    headers::set_forwarded_client_cert(&mut parts.headers, conn.source.forwarded());
     let request = Request::from_parts(parts, Body::from(body));
     // connect: the application, over a pooled plain connection.
     let application = conn.shard.application(conn.app);

@@ -23,6 +23,8 @@ const EDGES_MAX: usize = 8;
 #[derive(Debug)]
 pub(super) struct Source {
     peer: Option<PeerIdentity>,
+    /// What the application is told of the peer.
+    forwarded: Option<HeaderValue>,
     edges: Mutex<SmallVec<[Known; 1]>>,
 }
 
@@ -36,8 +38,11 @@ struct Known {
 impl Source {
     /// A client with a certificate.
     pub(super) fn peer(peer: PeerIdentity) -> Self {
+        // A SPIFFE id has only characters that a header may have.
+        let forwarded = HeaderValue::try_from(format!("URI={}", peer.id)).ok();
         Self {
             peer: Some(peer),
+            forwarded,
             edges: Mutex::default(),
         }
     }
@@ -46,6 +51,7 @@ impl Source {
     pub(super) fn stranger() -> Self {
         Self {
             peer: None,
+            forwarded: None,
             edges: Mutex::default(),
         }
     }
@@ -53,6 +59,11 @@ impl Source {
     /// Its verified identity.
     pub(super) fn identity(&self) -> Option<&PeerIdentity> {
         self.peer.as_ref()
+    }
+
+    /// The header value that tells the application who calls.
+    pub(super) fn forwarded(&self) -> Option<&HeaderValue> {
+        self.forwarded.as_ref()
     }
 
     /// How it came.

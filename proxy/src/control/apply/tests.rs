@@ -170,7 +170,7 @@ fn prost_bytes(message: &pb::Resource) -> bytes::Bytes {
 fn delta(
     before: &Endpoints,
     after: &Endpoints,
-    changed: Vec<Endpoint>,
+    changed: &[Endpoint],
     gone: Vec<u64>,
 ) -> pb::EndpointDelta {
     let version = |set: &Endpoints| {
@@ -198,7 +198,7 @@ fn a_delta_changes_the_set_and_the_clusters_over_it() {
     let change = delta(
         &before,
         &after,
-        vec![endpoint(3, "v1"), endpoint(4, "v1")],
+        &[endpoint(3, "v1"), endpoint(4, "v1")],
         vec![1],
     );
     let message = pb::ServerMsg {
@@ -217,8 +217,8 @@ fn a_delta_on_another_base_or_with_another_result_is_refused() {
     let held = endpoints(vec![endpoint(1, "v1"), endpoint(2, "v2")]);
     let other = endpoints(vec![endpoint(9, "v1")]);
     for change in [
-        delta(&other, &other, Vec::new(), Vec::new()),
-        delta(&held, &other, Vec::new(), vec![1]),
+        delta(&other, &other, &[], Vec::new()),
+        delta(&held, &other, &[], vec![1]),
     ] {
         let message = pb::ServerMsg {
             endpoints: vec![change],
