@@ -127,7 +127,7 @@ mod tests {
             deployment("a", 2, "x"),
             deployment("a", 3, "x"),
         );
-        let other = deployment("a", 2, "y");
+        let other = deployment("a", 2, "z");
         let b = deployment("b", 1, "x");
         check(
             &[],
