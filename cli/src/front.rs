@@ -27,7 +27,7 @@ use crate::up::variables::hidden;
 /// Between looks at the sidecars' counters: a change of `mtls` is seen within a second.
 const SCRAPE: Duration = Duration::from_millis(300);
 
-/// Between objects of `--watch`.
+/// Between objects of `--watch`; one more is printed at once when `mtls` of an edge turns.
 const WATCH: Duration = Duration::from_secs(1);
 
 /// What is not ready by then is named, and the rest goes on.
@@ -217,6 +217,7 @@ impl<G: Guest> Front<G> {
         let mut scrape = tokio::time::interval(SCRAPE);
         scrape.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let mut watched = began;
+        let mut mtls = self.meter.mtls_of_all().clone();
         loop {
             tokio::select! {
                 biased;
@@ -227,8 +228,10 @@ impl<G: Guest> Front<G> {
             let run = self.now();
             self.meter.read(&run, Instant::now()).await;
             self.guest.tick(&self.console, &run, &self.meter).await;
-            if self.report.watch && watched.elapsed() >= WATCH {
-                watched += WATCH;
+            let turned = self.meter.mtls_of_all() != &mtls;
+            if self.report.watch && (turned || watched.elapsed() >= WATCH) {
+                watched = if turned { Instant::now() } else { watched + WATCH };
+                mtls = self.meter.mtls_of_all().clone();
                 self.print(began, Span::Recent).await;
             }
         }

@@ -111,7 +111,7 @@ pub struct ReportArgs {
     /// Print one JSON object at the end; everything else goes to stderr.
     #[arg(long)]
     pub json: bool,
-    /// With --json: print one object a second as well.
+    /// With --json: print one object a second as well, and at once when mTLS of an edge turns.
     #[arg(long, requires = "json")]
     pub watch: bool,
     /// Show every line that the processes write.

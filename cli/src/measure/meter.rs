@@ -218,6 +218,11 @@ impl Meter {
         self.mtls.get(edge).copied().unwrap_or(false)
     }
 
+    /// The same for every edge that had traffic.
+    pub fn mtls_of_all(&self) -> &BTreeMap<Edge, bool> {
+        &self.mtls
+    }
+
     /// How long the counts of a span took to gather.
     pub fn seconds(&self, span: Span, now: Instant) -> f64 {
         let since = self

@@ -8,7 +8,8 @@
 //!
 //! The sidecars are not read at one instant, so a caller may be ahead of the inbound by what is in
 //! flight. Two rules keep that from being taken for plain text: a caller with nothing by mutual TLS
-//! in a look is believed at once, another only for what the inbound still lacks one look later.
+//! in a look is believed at once, another only for what the inbound still lacks one look later. What
+//! cannot be told yet waits for one look, then it is nobody's.
 //! Pure: time is an argument.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -25,6 +26,8 @@ const WINDOW: Duration = Duration::from_secs(2);
 #[derive(Debug, Default)]
 pub struct Plain {
     looks: VecDeque<Look>,
+    /// Requests of unknown callers in the last look that nobody was named for.
+    waiting: BTreeMap<Edge, Counts>,
 }
 
 #[derive(Debug)]
@@ -51,32 +54,31 @@ impl Plain {
         {
             self.looks.pop_front();
         }
-        let unknown: Vec<Edge> = tick
-            .keys()
-            .filter(|edge| edge.source == UNKNOWN)
-            .cloned()
-            .collect();
+        let mut waited = std::mem::take(&mut self.waiting);
+        let is_unknown = |edge: &&Edge| edge.source == UNKNOWN;
+        let mut unknown: Vec<Edge> = tick.keys().filter(is_unknown).cloned().collect();
+        unknown.extend(waited.keys().cloned());
+        unknown.sort();
+        unknown.dedup();
         for edge in unknown {
-            let Some(counts) = tick.remove(&edge) else {
-                continue;
-            };
-            let mut left = counts.requests;
+            let mut old = waited.remove(&edge).unwrap_or_default();
+            let mut new = tick.remove(&edge).unwrap_or_default();
             let callers = self.callers(&edge, sent);
-            for caller in callers {
-                let lacking = self.lacking(&caller, tick, sent).min(left);
-                if lacking > 0.0 && counts.requests > 0.0 {
-                    let share = counts.scaled(lacking / counts.requests);
-                    tick.entry(caller).or_default().merge(&share);
-                    left -= lacking;
+            for caller in &callers {
+                let lacking = self.lacking(caller, tick, sent);
+                let mut named = take(&mut old, lacking);
+                named.merge(&take(&mut new, lacking - named.requests));
+                if named.requests > 0.0 {
+                    tick.entry(caller.clone()).or_default().merge(&named);
                 }
             }
-            if left > 0.0 || counts.requests <= 0.0 {
-                let share = if counts.requests > 0.0 {
-                    left / counts.requests
-                } else {
-                    1.0
-                };
-                tick.insert(edge, counts.scaled(share));
+            if callers.is_empty() {
+                old.merge(&new);
+            } else if new.requests > 0.0 {
+                self.waiting.insert(edge.clone(), new);
+            }
+            if old.requests > 0.0 {
+                tick.insert(edge, old);
             }
         }
         let seen = tick
@@ -126,6 +128,17 @@ impl Plain {
         }
         (late.max(0.0) + of(sent)).max(0.0)
     }
+}
+
+/// Takes up to `requests` out of `counts`.
+fn take(counts: &mut Counts, requests: f64) -> Counts {
+    if requests <= 0.0 || counts.requests <= 0.0 {
+        return Counts::default();
+    }
+    let share = (requests / counts.requests).min(1.0);
+    let taken = counts.scaled(share);
+    *counts = counts.scaled(1.0 - share);
+    taken
 }
 
 #[cfg(test)]
@@ -185,9 +198,9 @@ mod tests {
     fn a_caller_without_mutual_tls_is_named_at_once() {
         check(&[
             (3.0, 3.0, 0.0, 0.0, 0.0),
-            // The change: some of both. What is not explained yet stays nobody's.
-            (3.0, 2.0, 1.0, 0.0, 1.0),
-            (3.0, 0.0, 3.0, 3.0, 0.0),
+            // The change: some of both. One waits for what the next look says.
+            (3.0, 2.0, 1.0, 0.0, 0.0),
+            (3.0, 0.0, 3.0, 4.0, 0.0),
             (3.0, 0.0, 3.0, 3.0, 0.0),
         ]);
     }
@@ -195,16 +208,17 @@ mod tests {
     #[test]
     fn a_browser_is_not_taken_for_a_workload() {
         check(&[
-            (5.0, 5.0, 2.0, 0.0, 2.0),
+            (5.0, 5.0, 2.0, 0.0, 0.0),
             // One is in flight while a browser calls, and arrives with the next look.
             (6.0, 5.0, 2.0, 0.0, 2.0),
             (5.0, 6.0, 2.0, 0.0, 2.0),
-            (0.0, 0.0, 4.0, 0.0, 4.0),
+            (0.0, 0.0, 4.0, 0.0, 2.0),
+            (0.0, 0.0, 0.0, 0.0, 4.0),
         ]);
     }
 
     #[test]
     fn no_more_is_named_than_was_sent() {
-        check(&[(0.0, 0.0, 2.0, 0.0, 2.0), (1.0, 0.0, 5.0, 1.0, 4.0)]);
+        check(&[(0.0, 0.0, 2.0, 0.0, 0.0), (1.0, 0.0, 5.0, 1.0, 1.0)]);
     }
 }
