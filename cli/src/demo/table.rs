@@ -4,6 +4,7 @@ use tokio::time::Instant;
 
 use super::added::Added;
 use super::load::LoadCounts;
+use crate::measure::meter::UNKNOWN;
 use crate::measure::{Edge, Meter, Span};
 use crate::output::columns;
 use crate::up::state::RunState;
@@ -47,6 +48,10 @@ fn edges(meter: &Meter, now: Instant) -> Vec<String> {
             ms.map_or("-".to_owned(), |ms| format!("{ms:.1}ms"))
         };
         let quiet = counts.requests <= 0.0;
+        // A browser that left is no line; a workload that is quiet is one.
+        if quiet && edge.source == UNKNOWN {
+            continue;
+        }
         let success = if quiet {
             "-".to_owned()
         } else {
