@@ -17,7 +17,7 @@ use weft_model::{
     cluster::{Cluster, ClusterName},
     endpoint::{Endpoint, Endpoints},
     host::Host,
-    resource::{Resource, ResourceName},
+    resource::{Name, Resource, ResourceName},
     route::{Backend, OutboundPolicy, RouteAction},
     selects,
 };
@@ -31,9 +31,14 @@ pub struct Applied {
     pub rejects: Vec<pb::Reject>,
 }
 
-/// Applies `batch` on top of `previous`.
+/// Applies `batch` on top of `previous`. An answer to a name that is not `wanted` any more was under way when the name was
+/// given up: kept, it would never be corrected.
 #[must_use]
-pub fn apply(previous: &Snapshot, batch: &pb::ServerMsg) -> Applied {
+pub fn apply(
+    previous: &Snapshot,
+    batch: &pb::ServerMsg,
+    wanted: impl Fn(&Name) -> bool,
+) -> Applied {
     let mut next = Batch::on(previous);
     for bytes in &batch.upsert {
         match decode::resource(bytes) {
@@ -52,7 +57,7 @@ pub fn apply(previous: &Snapshot, batch: &pb::ServerMsg) -> Applied {
         }
     }
     for answer in &batch.answers {
-        next.answer(answer);
+        next.answer(answer, &wanted);
     }
     next.refresh_clusters();
     next.forget_unreachable();
@@ -64,7 +69,7 @@ pub fn apply(previous: &Snapshot, batch: &pb::ServerMsg) -> Applied {
 
 /// Forgets names (unsubscribed) and what only they led to.
 #[must_use]
-pub fn forget(previous: &Snapshot, names: &[weft_model::resource::Name]) -> Snapshot {
+pub fn forget(previous: &Snapshot, names: &[Name]) -> Snapshot {
     let mut next = Batch::on(previous);
     for name in names {
         next.snapshot.names.remove(name);
@@ -209,10 +214,13 @@ impl Batch {
         self.snapshot.versions.remove(name);
     }
 
-    fn answer(&mut self, answer: &pb::Answer) {
+    fn answer(&mut self, answer: &pb::Answer, wanted: impl Fn(&Name) -> bool) {
         let Some(Ok(name)) = answer.name.as_ref().map(names::decode) else {
             return;
         };
+        if !wanted(&name) {
+            return;
+        }
         let meaning = match answer.resource.parse() {
             Ok(ResourceName::Outbound(host, port)) => Answer::Outbound(host, port),
             Ok(_) => Answer::Other,

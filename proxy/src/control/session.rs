@@ -75,6 +75,12 @@ impl Session {
         })
     }
 
+    /// Whether `name` is subscribed now.
+    #[must_use]
+    pub fn wants(&self, name: &Name) -> bool {
+        self.subscribed.contains(name)
+    }
+
     /// Whether `name` belongs to the workload itself.
     #[must_use]
     pub fn is_own(&self, name: &Name) -> bool {

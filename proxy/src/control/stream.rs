@@ -23,12 +23,16 @@ use tokio::{
 };
 use tokio_stream::wrappers::ReceiverStream;
 use weft_api::pb::{self, discovery_client::DiscoveryClient};
-use weft_identity::{renewal, store::IdentityStore, trust::TrustRoots};
+use weft_identity::{store::IdentityStore, trust::TrustRoots};
 use weft_model::{limits, resource::Name};
 use weft_runtime::ready::Condition;
 
 /// Messages that may wait for the server; far more than a healthy one leaves waiting.
 const SEND_QUEUE: usize = 256;
+
+/// Wait after a first failure, and at most. The most bounds how long an edit made during an outage waits after the control
+/// plane's return; the spread keeps a thousand proxies from returning in the same moment.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(3));
 
 /// Why a stream ended.
 #[derive(Debug, thiserror::Error)]
@@ -97,7 +101,7 @@ impl Control {
                 Ended::GoAway { within, .. } => within.mul_f64(fastrand::f64()),
                 _ => {
                     failures = failures.saturating_add(1);
-                    renewal::backoff(failures, Duration::MAX, fastrand::f64())
+                    backoff(failures, fastrand::f64())
                 }
             };
             tracing::warn!(reason = %ended, retry_in_ms = wait.as_millis(), "control stream ended");
@@ -196,7 +200,7 @@ impl Control {
             });
         }
         let before = self.tables.snapshot();
-        let mut applied = apply::apply(&before, batch);
+        let mut applied = apply::apply(&before, batch, |name| self.session.wants(name));
         if let Some(reject) = self.trust(&before, &mut applied.snapshot) {
             applied.rejects.push(reject);
         }
@@ -261,6 +265,15 @@ impl Control {
     }
 }
 
+/// The wait after `failures` failures in a row: doubling, bounded, spread over 50 % to 100 %. `chance` is in 0..1.
+fn backoff(failures: u32, chance: f64) -> Duration {
+    let (first, most) = BACKOFF;
+    let doubled = first.saturating_mul(1 << failures.saturating_sub(1).min(16));
+    doubled
+        .min(most)
+        .mul_f64(0.5 + 0.5 * chance.clamp(0.0, 1.0))
+}
+
 fn queue(send: &mpsc::Sender<pb::ClientMsg>, message: pb::ClientMsg) -> Result<(), Ended> {
     send.try_send(message).map_err(|error| match error {
         mpsc::error::TrySendError::Full(_) => Ended::Stuck,
@@ -274,5 +287,20 @@ fn describe(status: &tonic::Status) -> String {
     match status.message() {
         "" => code,
         message => format!("{message} ({code})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_control_plane_is_found_again_within_seconds_of_its_return() {
+        assert!(backoff(1, 1.0) <= Duration::from_millis(20));
+        assert!(backoff(4, 0.0) >= Duration::from_millis(80));
+        for failures in 1..=u32::from(u16::MAX) {
+            assert!(backoff(failures, 1.0) <= Duration::from_secs(3));
+        }
+        assert!(backoff(u32::MAX, 0.0) >= Duration::from_millis(1500));
     }
 }

@@ -1,6 +1,6 @@
 //! Batches become snapshots; what is wrong is refused by name and leaves the rest unharmed.
 
-use super::*;
+use super::{apply as apply_wanted, *};
 use std::{num::NonZeroU32, time::Duration};
 use weft_model::{
     Labels,
@@ -11,6 +11,10 @@ use weft_model::{
     resource::Name,
     route::{HttpRoute, WeightedBackend},
 };
+
+fn apply(previous: &Snapshot, batch: &pb::ServerMsg) -> Applied {
+    apply_wanted(previous, batch, |_| true)
+}
 
 fn host() -> Host {
     "pay.shop.svc.cluster.local".parse().unwrap()
@@ -244,4 +248,13 @@ fn not_found_is_kept_and_what_it_led_to_is_forgotten() {
 fn a_name_given_up_takes_along_what_only_it_led_to() {
     let snapshot = forget(&start(), &[name()]);
     assert!(snapshot.names.is_empty() && snapshot.endpoints.is_empty());
+}
+
+#[test]
+fn an_answer_to_a_name_that_was_given_up_meanwhile_is_dropped() {
+    let late = batch(&[], vec![answer("")]);
+    let applied = apply_wanted(&Snapshot::default(), &late, |_| false);
+    assert!(applied.snapshot.names.is_empty());
+    // The same answer to a name that is wanted is kept.
+    assert_eq!(apply(&Snapshot::default(), &late).snapshot.names.len(), 1);
 }
