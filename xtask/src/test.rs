@@ -130,7 +130,8 @@ fn docs(settings: &Settings) -> Result<()> {
             PROFILE,
         ],
     );
-    command.env("RUSTDOCFLAGS", "-D warnings");
+    // What is private is documented too, so a link to it from a public page leads somewhere.
+    command.env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links");
     cargo::run(&mut command)
 }
 

@@ -1,6 +1,6 @@
 //! A folder of manifests as a source: Services and policy objects, with what is wrong in the files.
 //!
-//! Place: [`scan`] reads the files, [`Folder::list`] says what is there. Pure but for [`scan`]: texts in, a listing out.
+//! Place: [`scan()`] reads the files, [`Folder::list`] says what is there. Pure but for [`scan()`]: texts in, a listing out.
 //!
 //! Invariants: a file that cannot be read keeps the objects it had before, all of them; the first object of a name keeps
 //! it, another of the same name is a problem; an object's age is the order in which it was first seen, which edits do not

@@ -2,7 +2,7 @@
 //!
 //! | module | what it gives |
 //! |---|---|
-//! | [`tier`] | [`tier!`]: skips a test with its reason where something is missing, fails where that is not allowed |
+//! | [`mod@tier`] | [`tier!`]: skips a test with its reason where something is missing, fails where that is not allowed |
 //! | [`wait`] | [`wait::eventually`]: polls with a deadline, instead of sleeping |
 //! | [`mesh`] | [`mesh::TestCa`]: an authority with identities for the asking |
 //! | [`backend`] | real HTTP/1, HTTP/2, gRPC and TCP servers with faults, counters and a memory of what they saw |

@@ -1,6 +1,6 @@
 //! The variables that the gate sets for its tests.
 //!
-//! Place: read by [`crate::tier`] and [`crate::process`], nothing else.
+//! Place: read by [`mod@crate::tier`] and [`crate::process`], nothing else.
 
 use std::path::PathBuf;
 
