@@ -3,7 +3,7 @@
 //! Place: `index -> snapshot -> push`. Resources are made on demand, encoded once, versioned by a hash of their content,
 //! and kept until a change affects them; a remade resource that is equal has the same version and is silent.
 //!
-//! Invariants: a resource is shared only by clients that see the same answer ([`Scope`]); the kept state equals one made
+//! Invariants: a resource is shared only by clients that see the same answer (`Scope`); the kept state equals one made
 //! from nothing (tested); no order in it comes from a hash map.
 
 mod names;

@@ -4,8 +4,8 @@
 //! workload of the folder as well (`shopbot`, which is this executable again), so that every edge
 //! of the table is between two sidecars.
 //!
-//! [`folder`] writes the files, [`load`] is the load generator's process and the look at its counts,
-//! [`added`] measures what the sidecars cost, [`table`] draws, [`suggestions`] says what to try.
+//! `folder` writes the files, [`load`] is the load generator's process and the look at its counts,
+//! `added` measures what the sidecars cost, `table` draws, `suggestions` says what to try.
 
 mod added;
 mod folder;
