@@ -230,7 +230,11 @@ impl<G: Guest> Front<G> {
             self.guest.tick(&self.console, &run, &self.meter).await;
             let turned = self.meter.mtls_of_all() != &mtls;
             if self.report.watch && (turned || watched.elapsed() >= WATCH) {
-                watched = if turned { Instant::now() } else { watched + WATCH };
+                watched = if turned {
+                    Instant::now()
+                } else {
+                    watched + WATCH
+                };
                 mtls = self.meter.mtls_of_all().clone();
                 self.print(began, Span::Recent).await;
             }

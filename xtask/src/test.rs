@@ -131,7 +131,10 @@ fn docs(settings: &Settings) -> Result<()> {
         ],
     );
     // What is private is documented too, so a link to it from a public page leads somewhere.
-    command.env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links");
+    command.env(
+        "RUSTDOCFLAGS",
+        "-D warnings -A rustdoc::private_intra_doc_links",
+    );
     cargo::run(&mut command)
 }
 
