@@ -167,8 +167,7 @@ impl Control {
             .into_inner();
         tracing::info!(controller = self.controller, "control stream open");
         self.say("waiting for the first configuration".to_owned());
-        let mut sweep = tokio::time::interval(limits::DISCOVERY_IDLE / 2);
-        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut sweep = sweeps();
         loop {
             tokio::select! {
                 batch = incoming.message() => {
@@ -265,6 +264,15 @@ impl Control {
     }
 }
 
+/// When names are swept. Not at once: a new stream, perhaps of a control plane that will not last, must not cost what was
+/// learned over the one before.
+fn sweeps() -> tokio::time::Interval {
+    let period = limits::DISCOVERY_IDLE / 2;
+    let mut sweeps = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
+    sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    sweeps
+}
+
 /// The wait after `failures` failures in a row: doubling, bounded, spread over 50 % to 100 %. `chance` is in 0..1.
 fn backoff(failures: u32, chance: f64) -> Duration {
     let (first, most) = BACKOFF;
@@ -293,6 +301,13 @@ fn describe(status: &tonic::Status) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_stream_gives_up_no_name_at_once() {
+        let opened = tokio::time::Instant::now();
+        sweeps().tick().await;
+        assert_eq!(opened.elapsed(), limits::DISCOVERY_IDLE / 2);
+    }
 
     #[test]
     fn the_control_plane_is_found_again_within_seconds_of_its_return() {
